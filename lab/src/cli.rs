@@ -237,7 +237,7 @@ pub struct ExplainArgs {
     /// Route to one subset of a DestinationRule, as a VirtualService would
     #[arg(long, value_name = "NAME")]
     pub subset: Option<String>,
-    /// What the called app speaks, if the manifests don't say: http, http2, grpc, https, tcp, tls, greeting or any
+    /// What the called app speaks, if the manifests don't say: http, http1, http2, grpc, https, tcp, tls, greeting or any
     #[arg(long, value_name = "PROTOCOL", value_parser = app_speaks, conflicts_with = "config_dump")]
     pub app_speaks: Option<Speaks>,
     /// The mesh to use

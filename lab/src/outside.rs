@@ -95,18 +95,12 @@ pub fn alias(mesh: &Resolved, host: &str, namespace: &str) -> String {
     alias.map_or_else(|| host.to_owned(), |alias| alias.target.clone())
 }
 
-/// A pod that plays an external host. Its ports speak the protocols that their numbers are known for.
+/// A pod that plays an external host. Ports 80 and 443 speak the protocols that they are known for, others what [`Clue`](mesh::stand_in::Clue)s
+/// indicate.
 fn pod(host: &str, mut ports: Vec<u16>) -> String {
     ports.sort_unstable();
     ports.dedup();
-    let speaks: Vec<_> = ports
-        .iter()
-        .map(|port| match port {
-            80 => "80=http".to_owned(),
-            443 => "443=https".to_owned(),
-            other => format!("{other}=any"),
-        })
-        .collect();
+    let speaks = "80=http,443=https";
     let declared: Vec<_> = ports.iter().map(|port| json!({ "containerPort": port })).collect();
     // A DNS label has at most 63 letters, and a pod's name 253.
     let name: String = host.to_ascii_lowercase().chars().take(200).collect();
@@ -116,7 +110,7 @@ fn pod(host: &str, mut ports: Vec<u16>) -> String {
         "metadata": {
             "name": name.trim_end_matches(['.', '-']),
             "namespace": "outside",
-            "annotations": {"sidelab.io/external-host": host, "sidelab.io/app-speaks": speaks.join(",")},
+            "annotations": {"sidelab.io/external-host": host, "sidelab.io/app-speaks": speaks},
         },
         "spec": {"containers": [{"name": "host", "image": format!("the host {host}"), "ports": declared}]},
     })

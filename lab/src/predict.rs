@@ -50,6 +50,17 @@ fn webhook(mesh: &Mesh, probe: &Probe, name: &str) -> Result<usize> {
 /// # Errors
 /// If the port is missing or invalid.
 pub fn destination(text: &str) -> Result<(String, u16)> {
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let (place, path) = rest.split_once('/').map_or((rest, String::new()), |(place, path)| {
+            (place, if path.is_empty() { String::new() } else { format!(" --path /{path}") })
+        });
+        let port = if scheme == "https" { 443 } else { 80 };
+        let place = if place.contains(':') { place.to_owned() } else { format!("{place}:{port}") };
+        let app = if scheme == "http" { String::new() } else { format!(" --app {scheme}") };
+        bail!("{text:?} is a URL; write --to {place}{path}{app}");
+    }
+    // As istioctl and kubectl name a Service.
+    let text = ["svc/", "service/"].iter().find_map(|kind| text.strip_prefix(kind)).unwrap_or(text);
     let (host, port) = text.rsplit_once(':').with_context(|| format!("{text:?} is not HOST:PORT"))?;
     let port =
         port.parse().ok().filter(|port| *port > 0).with_context(|| format!("{port:?} is not a port (1-65535)"))?;

@@ -7,10 +7,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::{
-    account::{Account, Callee, Caller, LayerKind},
+    account::{Account, Callee, Caller, Decision, LayerKind},
     model::{Mesh, Pod, Service, ServicePort},
+    stand_in::Clue,
 };
 
+mod answer;
 mod app;
 mod authorization;
 mod call;
@@ -137,9 +139,8 @@ fn one_way(
     let of_webhook = webhook.map(|webhook| Call { path: Some(webhook.place.path().into()), ..call.clone() });
     let sent = of_webhook.as_ref().unwrap_or(call).layers(check, own_certificate(pod, call)?);
     let server_app = |host: Option<usize>, port: u16| {
-        let pod = host.map(|host| &mesh.pods[host]);
-        let app = call.server_app.or_else(|| Some(ServerApp::of(pod?, port)));
-        let tls = pod.map_or_else(|| AppTls::unknown(Authority::Public), AppTls::of);
+        let app = call.server_app.or_else(|| Some(ServerApp::of(mesh, host?, port)));
+        let tls = host.map_or_else(|| AppTls::unknown(Authority::Public), |host| AppTls::of(mesh, host));
         (app.unwrap_or_default(), tls)
     };
     let subset = call.subset.as_deref();
@@ -165,12 +166,12 @@ fn one_way(
     let mut account = conclude(mesh.flavor, caller(pod), to, call, &sent, &reply, trace);
     account.control_plane = mesh.control_plane();
     account.outcome.admission = webhook.and_then(|webhook| {
-        let from_manifest = || callee.map(|(pod, port)| ServerApp::of(&mesh.pods[pod], port));
+        let from_manifest = || callee.map(|(pod, port)| ServerApp::of(mesh, pod, port));
         let server = call.server_app.or_else(from_manifest).unwrap_or_default();
         webhook::admission(webhook, account.outcome.delivered, server.speaks)
     });
-    if let Some((pod, port)) = callee.filter(|_| account.outcome.delivered && call.server_app.is_none()) {
-        account.assumes = assumption(&mesh.pods[pod], port, &account);
+    if let Some((pod, port)) = callee.filter(|_| call.server_app.is_none()) {
+        account.assumes = assumption(mesh, pod, port, &account);
     }
     Ok((account, picks))
 }
@@ -183,23 +184,32 @@ fn caller(pod: &Pod) -> Caller {
     }
 }
 
-/// What has to be true of a program of which nothing is known, for a call to be delivered.
-fn assumption(pod: &Pod, port: u16, account: &Account) -> Option<String> {
-    if ServerApp::of(pod, port).speaks != Speaks::Anything {
-        return None;
-    }
+/// What has to be true of a program that is not known, for a call to end as predicted.
+fn assumption(mesh: &Mesh, pod: usize, port: u16, account: &Account) -> Option<String> {
+    account.steps.iter().find(|step| step.what == Decision::App)?;
+    let (app, pod) = (ServerApp::of(mesh, pod, port), &mesh.pods[pod]);
     let carried = account.legs.iter().rev().find(|leg| !leg.layers.is_empty())?;
     let is = |layer: LayerKind| carried.layers.contains(&layer);
     // mTLS between sidecars is not the app's.
     let tls = is(LayerKind::Tls) || (is(LayerKind::Mtls) && pod.sidecar.is_none());
-    let speaks = match (tls, is(LayerKind::Http1) || is(LayerKind::H2)) {
+    let what_it_is_sent = match (tls, is(LayerKind::Http1) || is(LayerKind::H2)) {
         (true, _) => "TLS",
         (false, true) if is(LayerKind::H2) => "HTTP/2 without TLS",
         (false, true) => "HTTP",
         (false, false) => "what it is sent",
     };
     let who = if pod.is_external() { "the host" } else { "the app" };
-    Some(format!("{who} speaks {speaks} on {port}"))
+    match app.clue {
+        None if app.speaks == Speaks::Anything && account.outcome.delivered => {
+            Some(format!("{who} speaks {what_it_is_sent} on {port}"))
+        }
+        // A name in the certificate is the reason where nobody knows the program.
+        Some(Clue::Annotation) if tls && pod.is_external() && !account.outcome.delivered => {
+            Some(format!("the host's certificate is for {}", pod.external_hosts.join(", ")))
+        }
+        None | Some(Clue::Annotation) => None,
+        Some(clue) => Some(format!("{who} speaks {} on {port}, as {clue} says", app.speaks.brief())),
+    }
 }
 
 /// The certificate that the calling app shows, if it has one.

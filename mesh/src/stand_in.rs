@@ -1,15 +1,14 @@
 //! Stand-ins: programs that run instead of images.
 //!
 //! A lab does not run images. If a container has no command that this host can run, `demo-server` listens on the ports that the pod
-//! declares. What it speaks there is decided by the annotation [`APP_SPEAKS`], else by a probe, which the program itself answers, else by
-//! the protocol of the Services' ports that lead there, else by the port's name.
+//! declares. What it speaks there is decided by a [`Clue`]. A prediction assumes the same of the program itself.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use demo_args::Protocol as Speaks;
 
 use crate::{
-    model::{Check, Container, Endpoint, Pod, Protocol, Resolved, StandIn},
+    model::{Check, Container, Pod, Protocol, Resolved, Service, StandIn},
     pem,
     resolve::protocol_of_name,
     sidecar,
@@ -37,9 +36,55 @@ pub struct Vacancy {
     pub stand_in: StandIn,
 }
 
+/// What indicates the protocol of a program that is not known. An earlier one takes precedence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clue {
+    /// The annotation [`APP_SPEAKS`].
+    Annotation,
+    /// A probe of the port, which the program itself answers.
+    Probe,
+    /// The number or name of a port whose server speaks first.
+    SpeaksFirst,
+    /// The protocol of a Service's port that leads there, or of a ServiceEntry's that is the same port.
+    ServicePort,
+    /// The name of the container's port.
+    PortName,
+}
+
+impl fmt::Display for Clue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Annotation => "the annotation",
+            Self::Probe => "its probe",
+            Self::SpeaksFirst => "the port's number or name",
+            Self::ServicePort => "its Service's port",
+            Self::PortName => "the port's name",
+        })
+    }
+}
+
+/// What a program that is not known speaks on a port of its pod, an index into [`pods`](Resolved::pods), and what indicates it; `None` if
+/// nothing does.
+pub fn indicated(mesh: &Resolved, pod: usize, port: u16) -> Option<(Speaks, Clue)> {
+    let behind = behind(mesh).filter(|(of, behind)| (*of, behind.target) == (pod, port));
+    let behind: Vec<_> = behind.map(|(_, behind)| behind).collect();
+    speaks(&mesh.pods[pod], port, &behind)
+}
+
+/// The names for which a host outside the cluster has a certificate; empty if they are not known.
+pub fn names_outside(mesh: &Resolved, pod: usize) -> Vec<String> {
+    let behind: Vec<_> = behind(mesh).filter(|(of, _)| *of == pod).map(|(_, behind)| behind).collect();
+    let names = names(&mesh.pods[pod], &behind);
+    // Nothing but an address is known.
+    if names.iter().all(|name| name.parse::<IpAddr>().is_ok()) { vec![] } else { names }
+}
+
 /// The containers that have neither one of sidelab's own images nor a command that `runs` on this host.
 pub fn vacancies(mesh: &Resolved, runs: &dyn Fn(&str) -> bool) -> Vec<Vacancy> {
-    let behind = ports_by_pod(mesh);
+    let mut ports: BTreeMap<usize, Vec<Behind>> = BTreeMap::new();
+    for (pod, port) in behind(mesh) {
+        ports.entry(pod).or_default().push(port);
+    }
     let mut all = Vec::new();
     for (pod, of) in mesh.pods.iter().enumerate() {
         let is_vacant = |container: &Container| match container.command.first() {
@@ -50,8 +95,8 @@ pub fn vacancies(mesh: &Resolved, runs: &dyn Fn(&str) -> bool) -> Vec<Vacancy> {
         for &container in &vacant {
             // A port that no container declares goes to the first container if all have stand-ins.
             let takes_rest = Some(&container) == vacant.first() && vacant.len() == of.containers.len();
-            let services = behind.get(&pod).map(Vec::as_slice).unwrap_or_default();
-            all.push(Vacancy { pod, container, stand_in: stand_in(mesh, of, container, services, takes_rest) });
+            let behind = ports.get(&pod).map(Vec::as_slice).unwrap_or_default();
+            all.push(Vacancy { pod, container, stand_in: stand_in(of, container, behind, takes_rest) });
         }
     }
     all
@@ -98,60 +143,83 @@ pub fn parse_speaks(text: &str) -> Result<Vec<(Option<u16>, Speaks)>, String> {
 fn speaks_of_word(word: &str) -> Result<Speaks, String> {
     Ok(match word {
         "http" => Speaks::Http,
+        "http1" => Speaks::Http1,
         "grpc" | "http2" | "h2" => Speaks::Http2,
         "https" => Speaks::Https,
         "tcp" => Speaks::Tcp,
         "tls" => Speaks::Tls,
         "greeting" => Speaks::TcpGreeting,
         "any" => Speaks::Any,
-        _ => return Err(format!("{word:?}: expected http, http2, grpc, https, tcp, tls, greeting or any")),
+        _ => return Err(format!("{word:?}: expected http, http1, http2, grpc, https, tcp, tls, greeting or any")),
     })
 }
 
-/// The service ports that lead to each pod: the container port, the service port's protocol, and the service's host.
-fn ports_by_pod(mesh: &Resolved) -> BTreeMap<usize, Vec<(u16, Protocol, &str)>> {
-    let mut all: BTreeMap<usize, Vec<_>> = BTreeMap::new();
-    for service in &mesh.services {
-        for port in &service.ports {
-            for Endpoint { pod, port: target } in &port.endpoints {
-                all.entry(*pod).or_default().push((*target, port.protocol, service.host.as_str()));
-            }
-        }
-    }
-    all
+/// A port of a Service or ServiceEntry that leads to a pod.
+#[derive(Clone, Copy)]
+struct Behind<'m> {
+    /// The pod's port.
+    target: u16,
+    protocol: Protocol,
+    service: &'m Service,
 }
 
-fn stand_in(mesh: &Resolved, pod: &Pod, index: usize, services: &[(u16, Protocol, &str)], takes_rest: bool) -> StandIn {
+/// The ports that lead to pods, each with the pod: those of Services first.
+fn behind(mesh: &Resolved) -> impl Iterator<Item = (usize, Behind<'_>)> {
+    let of_services = mesh.services.iter().flat_map(|service| {
+        let ends = service.ports.iter().flat_map(|port| port.endpoints.iter().map(move |end| (port, end)));
+        ends.map(move |(port, end)| (end.pod, Behind { target: end.port, protocol: port.protocol, service }))
+    });
+    let of_entries = mesh.entries.iter().flat_map(|service| {
+        service.entry_endpoints().filter_map(|(port, end)| {
+            let pod = end.pod.or_else(|| mesh.external_host(&end.address))?;
+            let protocol = match port.protocol {
+                // What clients send to another target port, their sidecars may put inside TLS.
+                _ if port.port != end.port => Protocol::Auto,
+                // Inside TLS most hosts speak HTTP.
+                Protocol::Tls => Protocol::Https,
+                protocol => protocol,
+            };
+            Some((pod, Behind { target: end.port, protocol, service }))
+        })
+    });
+    of_services.chain(of_entries)
+}
+
+/// What a pod's program speaks on a port that these lead to.
+fn speaks(pod: &Pod, port: u16, behind: &[Behind<'_>]) -> Option<(Speaks, Clue)> {
+    let annotated = pod.annotations.get(APP_SPEAKS).and_then(|text| parse_speaks(text).ok()).unwrap_or_default();
+    let of_port = annotated.iter().find(|(of, _)| *of == Some(port));
+    let annotated = of_port.or_else(|| annotated.iter().find(|(of, _)| of.is_none())).map(|(_, speaks)| *speaks);
+    let declared = pod.containers.iter().flat_map(|container| &container.ports).find(|declared| declared.port == port);
+    let name = declared.and_then(|declared| declared.name.as_deref());
+    let protocols = || behind.iter().filter(|behind| behind.target == port).map(|behind| behind.protocol);
+    annotated
+        .map(|speaks| (speaks, Clue::Annotation))
+        .or_else(|| Some((pod.containers.iter().find_map(|container| of_probes(container, port))?, Clue::Probe)))
+        .or_else(|| greets(port, name).then_some((Speaks::TcpGreeting, Clue::SpeaksFirst)))
+        .or_else(|| Some((protocols().find_map(of_protocol)?, Clue::ServicePort)))
+        .or_else(|| Some((name.map(protocol_of_name).and_then(of_protocol)?, Clue::PortName)))
+}
+
+fn stand_in(pod: &Pod, index: usize, behind: &[Behind<'_>], takes_rest: bool) -> StandIn {
     let container = &pod.containers[index];
     let mut ports = BTreeMap::new();
-    let annotated = pod.annotations.get(APP_SPEAKS).and_then(|text| parse_speaks(text).ok()).unwrap_or_default();
-    let annotated_for = |port: u16| {
-        let of_port = annotated.iter().find(|(of, _)| *of == Some(port));
-        of_port.or_else(|| annotated.iter().find(|(of, _)| of.is_none())).map(|(_, speaks)| *speaks)
-    };
     let declared = container.ports.iter().filter(|port| port.protocol == "TCP").map(|port| port.port);
     let probed = probes(container).filter_map(Check::port);
-    let rest = services.iter().map(|(port, ..)| *port).filter(|port| {
+    let rest = behind.iter().map(|behind| behind.target).filter(|port| {
         takes_rest && pod.containers.iter().all(|other| other.ports.iter().all(|declared| declared.port != *port))
     });
     for port in declared.chain(probed).chain(rest).filter(|port| !sidecar::PORTS.contains(port)) {
-        let protocol = services.iter().find(|(target, ..)| *target == port).map(|(_, protocol, _)| *protocol);
-        if protocol == Some(Protocol::Udp) {
+        let first = behind.iter().find(|behind| behind.target == port);
+        if first.is_some_and(|first| first.protocol == Protocol::Udp) {
             continue;
         }
-        let name = container.ports.iter().find(|declared| declared.port == port).and_then(|port| port.name.as_deref());
-        let speaks = annotated_for(port)
-            .or_else(|| of_probes(container, port))
-            .or_else(|| greets(port, name).then_some(Speaks::TcpGreeting))
-            .or_else(|| protocol.and_then(of_protocol))
-            .or_else(|| name.map(protocol_of_name).and_then(of_protocol))
-            .unwrap_or(Speaks::Any);
-        ports.insert(port, speaks);
+        ports.insert(port, speaks(pod, port, behind).map_or(Speaks::Any, |(speaks, _)| speaks));
     }
     let ports: Vec<_> = ports.into_iter().collect();
     let in_tls = ports.iter().any(|(_, speaks)| speaks.needs_certificate());
     let names = match in_tls && mounted_certificate(container).is_none() {
-        true => names(mesh, pod, services),
+        true => names(pod, behind),
         false => Vec::new(),
     };
     StandIn { image: container.image.clone(), ports, names }
@@ -192,21 +260,21 @@ fn greets(port: u16, name: Option<&str>) -> bool {
 }
 
 /// The names that callers use for a pod, for its certificate.
-fn names(mesh: &Resolved, pod: &Pod, services: &[(u16, Protocol, &str)]) -> Vec<String> {
-    if pod.is_external() {
-        return pod.external_hosts.clone();
+fn names(pod: &Pod, behind: &[Behind<'_>]) -> Vec<String> {
+    let mut names = pod.external_hosts.clone();
+    // One that is called by an address has a name as well.
+    if names.iter().any(|name| name.parse::<IpAddr>().is_err()) {
+        return names;
     }
-    let mut names = Vec::new();
-    for (.., host) in services {
+    let (entries, services): (Vec<_>, Vec<_>) = behind.iter().partition(|behind| behind.service.entry.is_some());
+    for Behind { service, .. } in services {
         // NAME.NAMESPACE.svc.cluster.local, and each short form that a search list completes.
-        let labels: Vec<&str> = host.split('.').collect();
+        let labels: Vec<&str> = service.host.split('.').collect();
         names.extend([5, 3, 2, 1].map(|length| labels[..length.min(labels.len())].join(".")));
     }
     names.extend(pod.dns_name.clone());
-    let entries = mesh.entries.iter().filter(|entry| !entry.host.starts_with('*'));
-    let index = mesh.pods.iter().position(|other| other.name == pod.name);
-    let leads_here = |port: &crate::model::ServicePort| port.endpoints.iter().any(|end| Some(end.pod) == index);
-    names.extend(entries.filter(|entry| entry.ports.iter().any(leads_here)).map(|entry| entry.host.clone()));
+    let hosts = entries.into_iter().map(|behind| behind.service.host.clone());
+    names.extend(hosts.filter(|host| !host.starts_with('*')));
     if names.is_empty() {
         names.push(pod.name.name.clone());
     }
@@ -255,6 +323,7 @@ fn words(container: &Container, stand_in: &StandIn) -> Vec<String> {
 /// `demo-server`'s option for a protocol; no stand-in requires a client certificate.
 fn option(speaks: Speaks) -> &'static str {
     match speaks {
+        Speaks::Http1 => "--http1",
         Speaks::Http2 => "--http2",
         Speaks::Https | Speaks::MtlsHttp | Speaks::Webhook => "--https",
         Speaks::Http => "--http",

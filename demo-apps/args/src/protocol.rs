@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Protocol {
     /// HTTP/1.1, or HTTP/2 with prior knowledge, including gRPC and websockets.
     Http,
+    /// HTTP/1.1 only, as with many web servers.
+    Http1,
     /// HTTP/2 with prior knowledge only, as with the servers of gRPC libraries.
     Http2,
     /// HTTP inside one-way TLS.
@@ -49,9 +51,14 @@ impl Protocol {
     pub fn is_tls(self) -> bool {
         match self {
             Self::Https | Self::Webhook | Self::MtlsHttp | Self::Tls | Self::TlsBulk | Self::Mtls => true,
-            Self::Http | Self::Http2 | Self::Tcp | Self::TcpGreeting | Self::TcpBulk | Self::TcpReset | Self::Any => {
-                false
-            }
+            Self::Http
+            | Self::Http1
+            | Self::Http2
+            | Self::Tcp
+            | Self::TcpGreeting
+            | Self::TcpBulk
+            | Self::TcpReset
+            | Self::Any => false,
         }
     }
 
@@ -67,6 +74,6 @@ impl Protocol {
 
     /// Whether it is HTTP of any version, with or without TLS.
     pub fn is_http(self) -> bool {
-        matches!(self, Self::Http | Self::Http2 | Self::Https | Self::Webhook | Self::MtlsHttp)
+        matches!(self, Self::Http | Self::Http1 | Self::Http2 | Self::Https | Self::Webhook | Self::MtlsHttp)
     }
 }

@@ -15,6 +15,10 @@ pub struct ServerArgs {
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub http: Vec<BindAddress>,
 
+    /// HTTP/1.1 only, like many web servers
+    #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
+    pub http1: Vec<BindAddress>,
+
     /// HTTP/2 with prior knowledge only, like most gRPC servers
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub http2: Vec<BindAddress>,
@@ -133,6 +137,7 @@ impl ServerArgs {
     pub fn ports(&self) -> impl Iterator<Item = (Protocol, BindAddress)> {
         [
             (Protocol::Http, &self.http),
+            (Protocol::Http1, &self.http1),
             (Protocol::Http2, &self.http2),
             (Protocol::Https, &self.https),
             (Protocol::MtlsHttp, &self.mtls_http),

@@ -119,9 +119,12 @@ async fn serve_protocol(
     shared: Arc<Shared>,
 ) {
     let result: Result<(), Failure> = match protocol {
-        Protocol::Http | Protocol::Http2 | Protocol::Https | Protocol::Webhook | Protocol::MtlsHttp => {
-            http::serve(protocol, io, &account, ends, tls.clone(), &shared).await
-        }
+        Protocol::Http
+        | Protocol::Http1
+        | Protocol::Http2
+        | Protocol::Https
+        | Protocol::Webhook
+        | Protocol::MtlsHttp => http::serve(protocol, io, &account, ends, tls.clone(), &shared).await,
         Protocol::Tcp | Protocol::Tls | Protocol::Mtls | Protocol::Any => stream::echo(io).await,
         Protocol::TcpGreeting => stream::greet(io, &shared.name).await,
         Protocol::TcpReset => stream::once(io).await,

@@ -54,6 +54,9 @@ pub(super) async fn serve(
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // Half-close: a client that has sent its request and FIN still gets its response.
     builder.http1().half_close(true);
+    if protocol == Protocol::Http1 {
+        builder = builder.http1_only();
+    }
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(Drained::new(io)), service);
     tokio::pin!(connection);
     let result = tokio::select! {

@@ -85,6 +85,8 @@ fn end(account: &Account) -> String {
     let outcome = &account.outcome;
     let ends = if outcome.delivered {
         format!("{GOOD}delivered{GOOD:#}")
+    } else if outcome.at.is_none() && outcome.status.is_some() {
+        format!("{BAD}answered{BAD:#} by the server app")
     } else {
         let at = outcome.at.map_or_else(|| "?".into(), |at| at.to_string());
         let reason = outcome.reason.map_or_else(|| "?".into(), |reason| reason.to_string());

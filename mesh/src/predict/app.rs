@@ -1,20 +1,15 @@
-//! The apps at both ends: what the calling one sends and sees, and what the called one answers.
+//! The properties of the apps at both ends, as far as manifests say them or indicate them.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
 
 use demo_args::{BindAddress, Protocol, ServerArgs, WebhookArgs};
 
 use crate::{
-    account::{AppSees, AppSpeaks, Reason},
-    model::{Container, Mount, Pod, StandIn},
-    stand_in::{APP_SPEAKS, parse_speaks},
+    model::{Container, Mount, Pod, Resolved, StandIn},
+    stand_in::{self, Clue},
 };
 
-use super::{
-    certificate::{self, Authority, Certificate, Check, Why},
-    tls::{Acceptor, Side},
-    wire::{Reply, Sent, Version},
-};
+use super::certificate::{self, Authority, Certificate, Check};
 
 /// The properties of a called app.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +18,10 @@ pub struct ServerApp {
     pub speaks: Speaks,
     /// Whether it listens only on loopback.
     pub loopback_only: bool,
+    /// What indicates what it speaks, if its arguments don't say it.
+    pub clue: Option<Clue>,
+    /// Whether it is `demo-server`, whose answers are known.
+    pub is_demo: bool,
 }
 
 /// The protocol of a called app.
@@ -33,6 +32,8 @@ pub enum Speaks {
     Anything,
     /// HTTP/1.1 and HTTP/2 in plaintext.
     Http,
+    /// Only HTTP/1.1 in plaintext, like many web servers.
+    Http1,
     /// Only HTTP/2 in plaintext, like most gRPC servers.
     Http2,
     /// The same inside TLS.
@@ -58,6 +59,8 @@ pub enum Speaks {
         /// Whether it demands a client certificate.
         mutual: bool,
     },
+    /// TLS, and inside whatever it is sent.
+    AnythingInTls,
     /// Nothing listens.
     Nothing,
 }
@@ -65,20 +68,25 @@ pub enum Speaks {
 impl ServerApp {
     /// One that speaks this, and listens on all addresses.
     pub fn speaking(protocol: Protocol) -> Self {
-        Self { speaks: Speaks::of(protocol), loopback_only: false }
+        Self { speaks: Speaks::of(protocol), ..Self::default() }
     }
 
-    /// The app at a pod's port according to its manifest: the arguments of `demo-server` and `demo-webhook`. Other programs
-    /// are unknown, except for what the annotation [`APP_SPEAKS`] says.
-    pub fn of(pod: &Pod, port: u16) -> Self {
-        let mut servers = pod.containers.iter().filter_map(DemoServer::of).peekable();
-        if servers.peek().is_none() {
-            let said = pod.annotations.get(APP_SPEAKS).and_then(|text| parse_speaks(text).ok()).unwrap_or_default();
-            let said = said.into_iter().find(|(of, _)| of.is_none_or(|of| of == port));
-            return said.map_or_else(Self::default, |(_, protocol)| Self::speaking(protocol));
+    /// The app at a port of a pod, an index into [`pods`](Resolved::pods), according to its manifest: the arguments of `demo-server` and
+    /// `demo-webhook`. Other programs are assumed to speak what is [indicated](stand_in::indicated).
+    pub fn of(mesh: &Resolved, pod: usize, port: u16) -> Self {
+        let mut servers = mesh.pods[pod].containers.iter().filter_map(DemoServer::of).peekable();
+        if servers.peek().is_some() {
+            let found = servers.find_map(|server| server.app(port));
+            return found.unwrap_or(Self { speaks: Speaks::Nothing, ..Self::default() });
         }
-        let found = servers.find_map(|server| server.app(port));
-        found.unwrap_or(Self { speaks: Speaks::Nothing, loopback_only: false })
+        let Some((protocol, clue)) = stand_in::indicated(mesh, pod, port) else { return Self::default() };
+        let speaks = match (protocol, clue) {
+            (protocol, Clue::Annotation) => Speaks::of(protocol),
+            // Of what is inside nothing is known.
+            (Protocol::Tls, _) => Speaks::AnythingInTls,
+            (protocol, _) => Speaks::of(protocol),
+        };
+        Self { speaks, clue: Some(clue), ..Self::default() }
     }
 }
 
@@ -118,7 +126,8 @@ impl DemoServer {
         };
         let (protocol, at) = ports.into_iter().find(|(_, at)| at.port == port)?;
         let loopback_only = at.ip.is_some_and(|ip| ip.is_loopback());
-        Some(ServerApp { speaks: Speaks::of(protocol), loopback_only })
+        let is_demo = matches!(self, Self::Server(_));
+        Some(ServerApp { speaks: Speaks::of(protocol), loopback_only, is_demo, clue: None })
     }
 
     /// The certificate of its TLS ports: a mounted file, or a self-signed one, which nobody trusts.
@@ -145,9 +154,25 @@ impl DemoServer {
 }
 
 impl Speaks {
+    /// It in a few words.
+    pub(super) fn brief(self) -> &'static str {
+        match self {
+            Self::Anything => "what it is sent",
+            Self::Http => "HTTP",
+            Self::Http1 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2 without TLS",
+            Self::Https { .. } | Self::Webhook => "HTTP inside TLS",
+            Self::Tcp | Self::Reset | Self::Detects { .. } => "TCP",
+            Self::Greeting => "first",
+            Self::Tls { .. } | Self::AnythingInTls => "TLS",
+            Self::Nothing => "nothing",
+        }
+    }
+
     fn of(protocol: Protocol) -> Self {
         match protocol {
             Protocol::Http => Self::Http,
+            Protocol::Http1 => Self::Http1,
             Protocol::Http2 => Self::Http2,
             Protocol::Https => Self::Https { mutual: false },
             Protocol::Webhook => Self::Webhook,
@@ -166,21 +191,25 @@ impl Speaks {
 #[derive(Clone, Debug)]
 pub(super) struct AppTls {
     /// What it shows.
-    certificate: Certificate,
+    pub(super) certificate: Certificate,
     /// How it checks client certificates, where it demands one.
-    clients: Check,
+    pub(super) clients: Check,
 }
 
 impl AppTls {
-    /// That of the app of a pod.
-    pub(super) fn of(pod: &Pod) -> Self {
+    /// That of the app of a pod, an index into [`pods`](Resolved::pods).
+    pub(super) fn of(mesh: &Resolved, index: usize) -> Self {
+        let pod = &mesh.pods[index];
         let server = |container| Some((container, DemoServer::of(container)?));
         let servers = || pod.containers.iter().filter_map(server);
         let certificate = servers().find_map(|(container, server)| server.certificate(container));
         let clients = servers().find_map(|(container, server)| server.client_ca(container));
-        // Of a host outside whose program nobody knows it is not known either which authority it has.
+        // Of a host outside whose program nobody knows it is not known either which authority it has, but who it is.
         let is_unknown = pod.is_external() && servers().next().is_none();
-        let unknown = Self::unknown(if is_unknown { Authority::Unknown } else { Authority::Apps });
+        let mut unknown = Self::unknown(if is_unknown { Authority::Unknown } else { Authority::Apps });
+        if is_unknown {
+            unknown.certificate.hosts = Some(stand_in::names_outside(mesh, index)).filter(|names| !names.is_empty());
+        }
         Self {
             certificate: certificate.unwrap_or(unknown.certificate),
             clients: clients.map_or(unknown.clients, |roots| Check { roots: Some(roots), ..Check::default() }),
@@ -200,16 +229,14 @@ pub(super) fn own_certificate(pod: &Pod, path: &str) -> Option<Certificate> {
 }
 
 /// How the calling app verifies a host: with the roots in `SSL_CERT_FILE` of its pod's first container, from which calls
-/// are made. An unknown app is assumed to trust the host.
+/// are made. Without them it is assumed to trust the host's authority.
 pub(super) fn trust(pod: &Pod, host: &str) -> Check {
     let roots = pod.containers.first().and_then(|container| {
         let (_, path) = container.env.iter().find(|(name, _)| name == TRUST)?;
         mounted(container, path).map(certificate::subjects)
     });
-    match roots {
-        Some(roots) => Check { roots: Some(roots), host: Some(host.to_owned()), ..Check::default() },
-        None => Check::of_apps(),
-    }
+    let known = roots.map_or_else(Check::of_apps, |roots| Check { roots: Some(roots), ..Check::default() });
+    Check { host: Some(host.strip_suffix('.').unwrap_or(host).to_owned()), ..known }
 }
 
 /// The variable that names the trusted roots of TLS clients (OpenSSL, curl, Go, and `demo-client`).
@@ -223,9 +250,13 @@ fn mounted<'a>(container: &'a Container, path: &str) -> Option<&'a [u8]> {
 
 impl fmt::Display for ServerApp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.clue.is_some_and(|clue| clue != Clue::Annotation) {
+            f.write_str("assumed: ")?;
+        }
         f.write_str(match self.speaks {
             Speaks::Anything => "assumed to be an app that speaks what it is sent",
             Speaks::Http => "speaks HTTP in plaintext",
+            Speaks::Http1 => "speaks HTTP/1.1 in plaintext, and nothing else",
             Speaks::Http2 => "speaks HTTP/2 in plaintext, and nothing else",
             Speaks::Https { mutual: false } => "speaks HTTP inside TLS",
             Speaks::Https { mutual: true } => "speaks HTTP inside TLS, and demands a client certificate",
@@ -237,135 +268,13 @@ impl fmt::Display for ServerApp {
             Speaks::Reset => "answers the first bytes with RST",
             Speaks::Tls { mutual: false } => "sends back raw bytes inside TLS",
             Speaks::Tls { mutual: true } => "sends back raw bytes inside TLS, and demands a client certificate",
+            Speaks::AnythingInTls => "speaks TLS, and inside what it is sent",
             Speaks::Nothing => "nothing listens",
         })?;
+        if let Some(clue) = self.clue.filter(|clue| *clue != Clue::Annotation) {
+            write!(f, ", as {clue} says")?;
+        }
         f.write_str(if self.loopback_only { ", only on loopback" } else { "" })
-    }
-}
-
-/// The path at which `demo-webhook` never answers.
-const HANGS: &str = "/hang";
-
-/// The answer of a called app.
-pub(super) struct Answered {
-    pub(super) reply: Reply,
-    /// The reason of its refusal, if it refused.
-    pub(super) refusal: Option<Reason>,
-    /// Whether it understood what the calling app sent.
-    pub(super) understood: bool,
-}
-
-/// What an app answers to a connection that comes to it at an address.
-pub(super) fn answer(server: ServerApp, app_tls: &AppTls, dialled: IpAddr, sent: &[Sent]) -> Answered {
-    let refused = |reply, reason| Answered { reply, refusal: Some(reason), understood: false };
-    if server.speaks == Speaks::Nothing || (server.loopback_only && !dialled.is_loopback()) {
-        return refused(Reply::Refused, Reason::ConnectionRefused);
-    }
-    let [layer, inside @ ..] = sent else {
-        // A connection without data.
-        return Answered { reply: Reply::Closed, refusal: None, understood: false };
-    };
-    let AppTls { certificate, clients } = app_tls;
-    let tls =
-        |alpn: &[&str], mutual: bool| Acceptor::of_app(certificate.clone(), alpn, mutual.then(|| clients.clone()));
-    let acceptor = match server.speaks {
-        Speaks::Https { mutual } => Some((tls(&["h2", "http/1.1"], mutual), Speaks::Http)),
-        Speaks::Webhook => Some((tls(&["h2", "http/1.1"], false), Speaks::Http)),
-        Speaks::Tls { mutual } => Some((tls(&[], mutual), Speaks::Tcp)),
-        Speaks::Anything => Some((tls(&[], false), Speaks::Anything)),
-        Speaks::Detects { tls: true } => {
-            let acceptor = Acceptor { insists_on_alpn: false, ..tls(&["h2", "http/1.1"], false) };
-            Some((acceptor, Speaks::Detects { tls: false }))
-        }
-        Speaks::Detects { tls: false }
-        | Speaks::Http
-        | Speaks::Http2
-        | Speaks::Tcp
-        | Speaks::Greeting
-        | Speaks::Reset
-        | Speaks::Nothing => None,
-    };
-    let is_http = matches!(server.speaks, Speaks::Http | Speaks::Http2);
-    let takes_plaintext = matches!(server.speaks, Speaks::Anything | Speaks::Detects { .. });
-    let greets = matches!(server.speaks, Speaks::Greeting | Speaks::Anything);
-    if matches!(layer, Sent::Nothing) {
-        return match greets {
-            true => Answered { reply: Reply::Echo, refusal: None, understood: true },
-            false => refused(Reply::Silence, Reason::Timeout),
-        };
-    }
-    match (layer, acceptor) {
-        (Sent::Tls(hello), Some((acceptor, speaks))) => {
-            let (session, broken) = acceptor.handshake(hello);
-            match broken {
-                Some(broken) => {
-                    let refusal = (broken.by == Side::Server).then_some(Reason::TlsHandshakeFailed);
-                    Answered { reply: Reply::Broken(session, broken), refusal, understood: false }
-                }
-                None => {
-                    let inner = match inside {
-                        [Sent::Http(_, request)] if server.speaks == Speaks::Webhook && request.path == HANGS => {
-                            refused(Reply::Silence, Reason::Timeout)
-                        }
-                        _ => answer(ServerApp { speaks, ..server }, app_tls, dialled, inside),
-                    };
-                    Answered { reply: Reply::Tunnel(session, Box::new(inner.reply)), ..inner }
-                }
-            }
-        }
-        // A server that only speaks TLS answers other bytes with an alert.
-        (_, Some(_)) if !takes_plaintext => refused(Reply::Alert, Reason::ProtocolError),
-        // What it resets is a handshake, if it is sent a ClientHello.
-        (Sent::Tls(_), _) if server.speaks == Speaks::Reset => refused(Reply::Reset, Reason::TlsHandshakeFailed),
-        _ if server.speaks == Speaks::Reset => refused(Reply::Reset, Reason::ConnectionTerminated),
-        (Sent::Http(Version::Http1, _), _) if server.speaks == Speaks::Http2 => {
-            refused(Reply::Closed, Reason::ConnectionTerminated)
-        }
-        // No method begins like a ClientHello. The initiator of that TLS gives up.
-        (Sent::Tls(_), _) if is_http => {
-            Answered { reply: Reply::Response(Version::Http1, 400), refusal: None, understood: false }
-        }
-        // A line of text can be the start of a request: the server waits for the rest.
-        (Sent::Bytes, _) if is_http => refused(Reply::Silence, Reason::Timeout),
-        (Sent::Http(..), _) if matches!(server.speaks, Speaks::Tcp | Speaks::Greeting) => {
-            refused(Reply::Echo, Reason::ProtocolError)
-        }
-        (Sent::Http(version, request), _) => {
-            let status = if request.speaks == Some(AppSpeaks::Websocket) { 101 } else { 200 };
-            Answered { reply: Reply::Response(*version, status), refusal: None, understood: true }
-        }
-        _ => Answered { reply: Reply::Echo, refusal: None, understood: matches!(layer, Sent::Bytes) },
-    }
-}
-
-/// What a calling app sees: the status if it gets one, and the word for it, as `demo-client` reports it.
-pub(super) fn sees(sent: &[Sent], reply: &Reply) -> (Option<u16>, AppSees) {
-    let [layer, inside @ ..] = sent else { unreachable!("a sender sends at least one layer") };
-    let word = |word: &str| (None, AppSees::failure(word));
-    match (layer, reply) {
-        (_, Reply::Refused) => word("connection_refused"),
-        (_, Reply::Unreachable) => word("network_unreachable"),
-        (_, Reply::Silence) => word("timeout"),
-        (_, Reply::Reset) => word("connection_reset"),
-        (_, Reply::Closed) => word("eof"),
-        (Sent::Tls(_), Reply::Tunnel(_, inner)) => sees(inside, inner),
-        (Sent::Tls(_), Reply::Broken(_, broken)) => match (broken.by, &broken.why) {
-            (Side::Client, Why::UnknownIssuer) => word("unknown_issuer"),
-            (Side::Client, Why::Expired) => word("expired"),
-            (Side::Client, Why::NotYetValid) => word("not_yet_valid"),
-            (Side::Client, _) => word("not_valid_for_name"),
-            (Side::Server, why) => word(why.alert()),
-        },
-        (Sent::Tls(_), Reply::Alert) => word("decode_error"),
-        // The echo of a ClientHello is TLS, but not an answer.
-        (Sent::Tls(_), Reply::Echo) => word("tls_protocol"),
-        (Sent::Tls(_), Reply::Response(..)) => word("not_tls"),
-        (Sent::Http(sent, _), Reply::Response(version, status)) if sent == version => {
-            (Some(*status), AppSees::Status(*status))
-        }
-        (Sent::Http(..), _) => word("http_parse"),
-        (Sent::Bytes | Sent::Nothing, Reply::Echo) => (None, AppSees::Echo),
-        (Sent::Bytes | Sent::Nothing, _) => word("echo_mismatch"),
     }
 }
 

@@ -182,11 +182,6 @@ pub enum CallError {
         /// The calling pod.
         pod: String,
     },
-    /// The websocket would have to be requested over HTTP/2.
-    #[error(
-        "a websocket through {cluster}, which speaks HTTP/2, is an extended CONNECT (RFC 8441): it is not modelled yet"
-    )]
-    WebsocketOverHttp2 { cluster: String },
     /// The call reached a sidecar whose configuration is unknown.
     #[error("{pod}: its sidecar's configuration is unknown")]
     NoSidecar { pod: String },

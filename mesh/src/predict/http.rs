@@ -36,6 +36,7 @@ use super::{
 
 mod fault;
 mod rejected;
+mod timeout;
 
 /// How a request ended at a sidecar.
 enum Ended {
@@ -65,6 +66,10 @@ impl Simulation<'_> {
             }
             _ => return Ok(self.not_http(at, codec)),
         };
+        // An upgrade that was sent on in HTTP/2.
+        if codec == Version::Http2 && request.upgrade().is_some() {
+            return Ok(self.extended_connect(at));
+        }
         let accepts_http_10 = manager.http_protocol_options.as_ref().is_some_and(|options| options.accept_http_10);
         if request.speaks == Some(AppSpeaks::Http10) && !accepts_http_10 {
             return Ok(self.too_old(at));
@@ -116,10 +121,10 @@ impl Simulation<'_> {
             let sent = route.route.as_ref().map(|action| request.rewritten(route, action, first_cluster(action)));
             self.trace.route = Some(route::taken(virtual_host, route, request, sent.as_ref()));
         }
-        let upgrades = manager.upgrade_configs.iter().any(|upgrade| upgrade.upgrade_type == "websocket");
-        let is_upgrade = request.speaks == Some(AppSpeaks::Websocket);
-        if is_upgrade && !upgrades && route.route.is_some() {
-            return Ok(self.no_upgrade(at, codec));
+        let is_allowed =
+            |to: &str| manager.upgrade_configs.iter().any(|allowed| allowed.upgrade_type.eq_ignore_ascii_case(to));
+        if let Some(to) = request.upgrade().filter(|to| !is_allowed(to) && route.route.is_some()) {
+            return Ok(self.no_upgrade(at, codec, to));
         }
         let delayed = match self.fault(at, manager, route, request, codec) {
             Fault::Aborted(reply) => return Ok(reply),
@@ -163,7 +168,8 @@ impl Simulation<'_> {
             self.trace.route = Some(route::taken(virtual_host, route, request, Some(&rewritten)));
         }
         let hash = hash_of(action, &rewritten, at.arrival.source);
-        let shared = Shared { of_request: alpn_filter(manager), hash, ..shared.clone() };
+        let timeout = timeout::of_route(action);
+        let shared = Shared { of_request: alpn_filter(manager), hash, timeout, ..shared.clone() };
         let policy = policy.map(RetryPolicy::new);
         let request = (codec, &rewritten);
         let (ended, policy) = self.tries(at, cluster, &shared, request, sent, policy.as_ref())?;
@@ -196,6 +202,9 @@ impl Simulation<'_> {
         for retry in 0.. {
             let upstream = self.upstream(at, cluster, shared, Some(request), sent, &mut tried)?;
             let ended = self.ended(at, upstream, codec);
+            let per_try = policy.and_then(|policy| policy.per_try_timeout);
+            let limits = [(shared.timeout, Outcome::ResponseTimeout), (per_try, Outcome::PerTryTimeout)];
+            let ended = self.in_time(at, ended, limits);
             let policy = policy.filter(|policy| match &ended {
                 // A sidecar upstream answers a gRPC request with `200` and a status of gRPC.
                 Ended::Answered(status) if *status != 200 && is_grpc => {
@@ -315,6 +324,7 @@ impl Simulation<'_> {
         let outcome = match reply {
             Reply::Response(answered, status) if answered == version => return Ended::Answered(status),
             Reply::Silence => Outcome::ResponseTimeout,
+            Reply::StreamReset => Outcome::UpstreamReset(UpstreamReset::ProtocolError),
             Reply::Response(..) | Reply::Echo | Reply::Alert if !too_short => {
                 Outcome::UpstreamReset(UpstreamReset::ProtocolError)
             }

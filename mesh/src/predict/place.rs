@@ -1,6 +1,9 @@
 //! The position of a connection in a sidecar, and its properties.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use envoy_api::AlpnFilter;
 
@@ -52,4 +55,6 @@ pub(super) struct Shared {
     pub(super) of_request: Option<AlpnFilter>,
     /// Which endpoint is chosen, where the cluster chooses by a hash; any if nothing is hashed, or unknown.
     pub(super) hash: Option<u64>,
+    /// How long the whole response may take, if there is a limit.
+    pub(super) timeout: Option<Duration>,
 }

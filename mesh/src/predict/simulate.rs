@@ -13,7 +13,8 @@ use crate::{
 };
 
 use super::{
-    app::{self, AppTls, ServerApp},
+    answer,
+    app::{AppTls, ServerApp},
     call::CallError,
     capture::{self, Opener},
     place::{Arrival, Place},
@@ -206,11 +207,13 @@ impl Simulation<'_> {
             None => ("no manifest has this address: assumed to be an app that speaks what it is sent".into(), None),
         };
         self.trace.step(Party::ServerApp, Decision::App, destination.to_string(), because, source);
-        let answered = app::answer(server, &tls, destination.ip(), sent);
+        let answered = answer::answer(server, &tls, destination.ip(), sent);
         if let Some(reason) = answered.refusal {
             self.trace.refuse(Party::ServerApp, reason);
         }
         self.trace.reached_app |= answered.understood;
+        self.trace.delay = answered.delay;
+        self.trace.grpc_status = answered.grpc_status.or(self.trace.grpc_status);
         if let Some(Sent::Http(_, request)) = sent.last().filter(|_| answered.understood) {
             self.trace.app_gets = Some(AppGets {
                 method: request.method.to_string(),

@@ -34,6 +34,7 @@ mod gateway;
 mod inbound;
 mod outbound;
 mod peer_authentication;
+mod programs;
 mod reach;
 mod scope;
 mod server_first;
@@ -61,7 +62,7 @@ spec: {containers: [{name: app, image: any}]}
 ---
 apiVersion: v1
 kind: Pod
-metadata: {name: server, labels: {app: server}}
+metadata: {name: server, labels: {app: server}, annotations: {sidelab.io/app-speaks: any}}
 spec: {serviceAccountName: server, containers: [{name: app, image: any}]}
 ---
 apiVersion: v1
@@ -76,6 +77,9 @@ spec:
   - {name: https, port: 82}
   - {name: grpc, port: 83}
 ";
+
+/// The metadata of `server` in `PODS`, whose program is none that is assumed to speak what its ports are named for.
+const SERVER: &str = "metadata: {name: server, labels: {app: server}, annotations: {sidelab.io/app-speaks: any}}";
 
 /// `PODS`, and more documents.
 fn mesh_of(flavor: Flavor, more: &str) -> Mesh {
@@ -124,12 +128,12 @@ fn call<'a>(mesh: &'a Mesh, from: &str, host: &str, port: u16, app: AppProtocol)
 
 impl Calling<'_> {
     fn to(mut self, speaks: Speaks) -> Self {
-        self.call.server_app = Some(ServerApp { speaks, loopback_only: false });
+        self.call.server_app = Some(ServerApp { speaks, ..ServerApp::default() });
         self
     }
 
     fn on_loopback(mut self) -> Self {
-        self.call.server_app = Some(ServerApp { speaks: Speaks::Anything, loopback_only: true });
+        self.call.server_app = Some(ServerApp { loopback_only: true, ..ServerApp::default() });
         self
     }
 

@@ -1,6 +1,9 @@
 //! The records of a simulated call: legs, decisions, log lines, and the refusal.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use envoy_rules::outcome::{Flag, Flags, Outcome};
 
@@ -31,8 +34,10 @@ pub(super) struct Trace {
     pub(super) route: Option<RouteTaken>,
     /// The request as the called app gets it.
     pub(super) app_gets: Option<AppGets>,
-    /// The status of gRPC that a sidecar answers with, where that of HTTP does not decide it.
+    /// The status of gRPC that a sidecar or the called app answers with, where that of HTTP does not decide it.
     pub(super) grpc_status: Option<u32>,
+    /// How long the called app takes to answer.
+    pub(super) delay: Duration,
     /// Whether the called app got what the calling app sent.
     pub(super) reached_app: bool,
     /// The pod whose app or sidecar the call reached, and the port there.

@@ -11,7 +11,7 @@ use envoy_rules::{
 };
 
 use crate::{
-    account::{AppSpeaks, Decision, Reason},
+    account::{Decision, Reason},
     compile::Resource,
 };
 
@@ -125,10 +125,6 @@ impl Simulation<'_> {
     ) -> Result<Upstream, CallError> {
         let (sidecar, address) = (self.world.sidecar(at.host)?, target.address);
         let version = request.map(|(downstream, _)| http_version(cluster, downstream));
-        let asks_for = request.and_then(|(_, request)| request.speaks);
-        if (version, asks_for) == (Some(Version::Http2), Some(AppSpeaks::Websocket)) {
-            return Err(CallError::WebsocketOverHttp2 { cluster: cluster.name.clone() });
-        }
         let message = match (version, request) {
             (Some(version), Some((_, request))) => vec![Sent::Http(version, request.clone())],
             _ => sent.to_vec(),
@@ -222,7 +218,7 @@ impl Simulation<'_> {
             Reply::Response(..) => TlsError::WrongVersionNumber,
             Reply::Echo => TlsError::UnexpectedMessage,
             Reply::Alert => TlsError::Alert(DECODE_ERROR),
-            Reply::Reset | Reply::Closed => TlsError::ConnectionReset,
+            Reply::Reset | Reply::Closed | Reply::StreamReset => TlsError::ConnectionReset,
         };
         self.trace.refuse(at.role.party(), Reason::TlsHandshakeFailed);
         tls_failed(&error)

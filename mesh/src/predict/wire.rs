@@ -51,6 +51,14 @@ impl Request {
         Self { authority: authority.into(), path: path.into(), method, headers, speaks }
     }
 
+    /// The protocol that it asks to upgrade its connection to, as Envoy reads it (`Utility::isUpgrade` in `source/common/http/utility.cc`).
+    pub(super) fn upgrade(&self) -> Option<&str> {
+        let options = self.headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+        let mut options = options.flat_map(|value| value.split(','));
+        let is_asked = options.any(|option| option.trim().eq_ignore_ascii_case("upgrade"));
+        self.headers.get(header::UPGRADE).filter(|_| is_asked)?.to_str().ok()
+    }
+
     /// What the HTTP inspector finds of it.
     pub(super) fn sniffed(&self, version: Version) -> &'static str {
         if self.speaks == Some(AppSpeaks::Http10) { "http/1.0" } else { version.sniffed() }
@@ -70,6 +78,8 @@ pub(super) enum Reply {
     Reset,
     /// The connection is closed before any answer.
     Closed,
+    /// The stream of HTTP/2 is reset with PROTOCOL_ERROR.
+    StreamReset,
     /// A fatal TLS alert, in reply to something other than a ClientHello.
     Alert,
     /// A handshake that one side aborted.

@@ -1,7 +1,15 @@
 use pretty_assertions::assert_eq;
 
 use super::*;
-use crate::{account::AppProtocol, predict::Call};
+use crate::{
+    account::AppProtocol,
+    model::Mesh,
+    predict::{
+        Call,
+        answer::{answer, sees},
+        wire::{Reply, Sent},
+    },
+};
 
 const APPS: [AppProtocol; 4] = [AppProtocol::Http, AppProtocol::H2, AppProtocol::Https, AppProtocol::Tcp];
 
@@ -17,7 +25,7 @@ fn sent(app: AppProtocol, host: &str) -> Vec<Sent> {
 fn seen(speaks: Speaks) -> [String; 4] {
     APPS.map(|app| {
         let sent = sent(app, "server");
-        let answered = answer(ServerApp { speaks, loopback_only: false }, &own(), [10, 0, 0, 1].into(), &sent);
+        let answered = answer(ServerApp { speaks, ..ServerApp::default() }, &own(), [10, 0, 0, 1].into(), &sent);
         sees(&sent, &answered.reply).1.to_string()
     })
 }
@@ -26,6 +34,8 @@ fn seen(speaks: Speaks) -> [String; 4] {
 fn apps_see_what_comes_of_a_protocol_that_fits_or_does_not() {
     assert_eq!(seen(Speaks::Anything), ["200", "200", "200", "echo"]);
     assert_eq!(seen(Speaks::Http), ["200", "200", "not_tls", "timeout"]);
+    assert_eq!(seen(Speaks::Http1), ["200", "eof", "not_tls", "timeout"]);
+    assert_eq!(seen(Speaks::AnythingInTls), ["http_parse", "http_parse", "200", "echo_mismatch"]);
     assert_eq!(seen(Speaks::Http2), ["eof", "200", "not_tls", "timeout"]);
     assert_eq!(seen(Speaks::Reset), ["connection_reset"; 4]);
     assert_eq!(seen(Speaks::Https { mutual: false }), ["http_parse", "http_parse", "200", "echo_mismatch"]);
@@ -47,15 +57,15 @@ fn an_address_is_never_sent_as_server_name() {
 
 #[test]
 fn an_app_on_loopback_is_there_for_loopback_alone() {
-    let server = ServerApp { speaks: Speaks::Anything, loopback_only: true };
+    let server = ServerApp { loopback_only: true, ..ServerApp::default() };
     let reply = |ip: [u8; 4]| answer(server, &own(), ip.into(), &[Sent::Bytes]).reply;
     assert!(matches!(reply([127, 0, 0, 1]), Reply::Echo));
     assert!(matches!(reply([10, 0, 0, 1]), Reply::Refused));
 }
 
-/// A pod with one container: what of its spec is not its name.
-fn pod_of(container: &str) -> Pod {
-    let mesh = crate::testing::mesh(&format!(
+/// A mesh of one pod with one container: what of its spec is not its name.
+fn pod_of(container: &str) -> Mesh {
+    crate::testing::mesh(&format!(
         "{}---
 apiVersion: v1
 kind: Pod
@@ -63,13 +73,12 @@ metadata: {{name: ours}}
 spec: {{containers: [{{name: app, {container}}}]}}
 ",
         crate::testing::INJECTED
-    ));
-    mesh.pods[0].clone()
+    ))
 }
 
 #[test]
 fn the_demo_servers_own_arguments_say_what_it_does_at_each_port() {
-    let app = |speaks, loopback_only| ServerApp { speaks, loopback_only };
+    let app = |speaks, loopback_only| ServerApp { speaks, loopback_only, is_demo: true, clue: None };
     let words = "[--http, '8080', '--https=127.0.0.1:8443', --tcp, '[::1]:9000', --quiet, --mtls, '9443', --http2, '50051', \
                  --tcp-reset, '9001', --self-signed, server, --client-ca, /ca.pem]";
     for container in [
@@ -77,13 +86,13 @@ fn the_demo_servers_own_arguments_say_what_it_does_at_each_port() {
         format!("image: any, command: [/usr/bin/demo-server], args: {words}"),
     ] {
         let pod = pod_of(&container);
-        assert_eq!(ServerApp::of(&pod, 8080), app(Speaks::Http, false));
-        assert_eq!(ServerApp::of(&pod, 8443), app(Speaks::Https { mutual: false }, true));
-        assert_eq!(ServerApp::of(&pod, 9000), app(Speaks::Tcp, true));
-        assert_eq!(ServerApp::of(&pod, 9443), app(Speaks::Tls { mutual: true }, false));
-        assert_eq!(ServerApp::of(&pod, 50051), app(Speaks::Http2, false));
-        assert_eq!(ServerApp::of(&pod, 9001), app(Speaks::Reset, false));
-        assert_eq!(ServerApp::of(&pod, 1), app(Speaks::Nothing, false));
+        assert_eq!(ServerApp::of(&pod, 0, 8080), app(Speaks::Http, false));
+        assert_eq!(ServerApp::of(&pod, 0, 8443), app(Speaks::Https { mutual: false }, true));
+        assert_eq!(ServerApp::of(&pod, 0, 9000), app(Speaks::Tcp, true));
+        assert_eq!(ServerApp::of(&pod, 0, 9443), app(Speaks::Tls { mutual: true }, false));
+        assert_eq!(ServerApp::of(&pod, 0, 50051), app(Speaks::Http2, false));
+        assert_eq!(ServerApp::of(&pod, 0, 9001), app(Speaks::Reset, false));
+        assert_eq!(ServerApp::of(&pod, 0, 1).speaks, Speaks::Nothing);
     }
 }
 
@@ -91,14 +100,14 @@ fn the_demo_servers_own_arguments_say_what_it_does_at_each_port() {
 fn a_demo_server_that_refuses_its_arguments_listens_nowhere() {
     for args in ["[--http, '80', --gopher, '70']", "[--http, '80', --https, '443']"] {
         let pod = pod_of(&format!("image: sidelab/demo-server, args: {args}"));
-        assert_eq!(ServerApp::of(&pod, 80).speaks, Speaks::Nothing, "{args}");
+        assert_eq!(ServerApp::of(&pod, 0, 80).speaks, Speaks::Nothing, "{args}");
     }
 }
 
 #[test]
 fn a_command_of_its_own_takes_the_place_of_what_the_image_is_named_for() {
     let pod = pod_of("image: sidelab/demo-server, command: [python3, -m, http.server], args: ['80']");
-    assert_eq!(ServerApp::of(&pod, 80), ServerApp::default());
+    assert_eq!(ServerApp::of(&pod, 0, 80), ServerApp::default());
 }
 
 #[test]
@@ -117,8 +126,8 @@ spec: {{containers: [{{name: app, image: nginx}}]}}
 ",
         crate::testing::INJECTED
     ));
-    let [ours, theirs] = [&mesh.pods[0], &mesh.pods[1]];
-    assert_eq!(ServerApp::of(theirs, 80), ServerApp::default());
-    assert_eq!(ServerApp::of(ours, 8080).speaks, Speaks::Http);
-    assert_eq!(ServerApp::of(ours, 80).speaks, Speaks::Nothing);
+    let [ours, theirs] = [0, 1];
+    assert_eq!(ServerApp::of(&mesh, theirs, 80), ServerApp::default());
+    assert_eq!(ServerApp::of(&mesh, ours, 8080).speaks, Speaks::Http);
+    assert_eq!(ServerApp::of(&mesh, ours, 80).speaks, Speaks::Nothing);
 }

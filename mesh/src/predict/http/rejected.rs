@@ -14,9 +14,19 @@ use crate::{
 
 impl Simulation<'_> {
     /// A request to upgrade, where that is not allowed.
-    pub(super) fn no_upgrade(&mut self, at: Place, codec: Version) -> Reply {
-        let because = "upgrades to a websocket are not allowed here";
+    pub(super) fn no_upgrade(&mut self, at: Place, codec: Version, to: &str) -> Reply {
+        let because = format!("upgrades to {to} are not allowed here");
         self.rejected(at, codec, 403, because, &Outcome::Rejected("upgrade_failed".into()))
+    }
+
+    /// An extended CONNECT (RFC 8441), whose field `:protocol` is invalid without `allow_connect`: the connection is closed.
+    pub(super) fn extended_connect(&mut self, at: Place) -> Reply {
+        let because = "the upgrade comes as an extended CONNECT, which is not allowed";
+        self.trace.step(at.role.party(), Decision::Codec, "closed", because, None);
+        self.trace.refuse(at.role.party(), Reason::ProtocolError);
+        let outcome = Outcome::DownstreamProtocolError("http2.invalid.header.field".into());
+        self.trace.log(at.role, Log::of_request(&outcome, false));
+        Reply::Closed
     }
 
     /// A path that cannot be normalized.

@@ -44,8 +44,8 @@ fn f3_a_reset_of_plaintext_to_strict_comes_through_to_the_app() {
 #[test]
 fn f6_mtls_to_a_port_that_is_not_captured_meets_the_app_itself() {
     let annotation = "metadata: {name: server, labels: {app: server}, \
-                      annotations: {traffic.sidecar.istio.io/excludeInboundPorts: '80,70,82'}}";
-    let yaml = PODS.replace("metadata: {name: server, labels: {app: server}}", annotation);
+                      annotations: {sidelab.io/app-speaks: any, traffic.sidecar.istio.io/excludeInboundPorts: '80,70,82'}}";
+    let yaml = PODS.replace(SERVER, annotation);
     let mesh = mesh_with_warnings(&yaml, Flavor::Istio).0;
 
     let wrong_version = "upstream_reset_before_response_started{remote_connection_failure|\
@@ -116,7 +116,7 @@ fn f11_tls_to_an_http_port_leaves_the_client_as_it_is_and_breaks_at_the_server()
 #[test]
 fn f11_tls_to_an_http_port_reaches_a_server_without_a_sidecar() {
     let bare = "metadata: {name: server, labels: {app: server, sidecar.istio.io/inject: 'false'}}";
-    let yaml = PODS.replace("metadata: {name: server, labels: {app: server}}", bare);
+    let yaml = PODS.replace(SERVER, bare);
     let mesh = mesh_with_warnings(&yaml, Flavor::Istio).0;
     ends(&mesh, "client", 80, AppProtocol::Https, HTTPS, "200");
 }
