@@ -110,6 +110,7 @@ fn by_log(line: Option<&Line>, sidecar: Party, upstream: Party) -> Option<(Party
         | Outcome::CorsPreflight
         | Outcome::FaultAbort
         | Outcome::DownstreamProtocolError(_)
+        | Outcome::Rejected(_)
         | Outcome::Denied(_) => sidecar,
         Outcome::UpstreamReset(UpstreamReset::ProtocolError)
         | Outcome::ResponseBrokeOff(UpstreamReset::ProtocolError)
