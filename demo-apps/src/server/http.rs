@@ -8,7 +8,7 @@ use demo_args::Protocol;
 use futures_util::TryStreamExt as _;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TRAILER};
 use http::{HeaderMap, Request, Response, StatusCode, Version};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited, StreamBody};
+use http_body_util::{BodyExt as _, Collected, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -169,7 +169,7 @@ async fn forward_to(request: Request<Incoming>, context: &Context) -> Response<A
 /// Takes spans, as a collector does (OTLP over HTTP).
 async fn traces(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, LONGEST_BODY).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = Limited::new(body, LONGEST_BODY).collect().await.map(Collected::to_bytes).unwrap_or_default();
     let status = match otlp::read(&body) {
         Ok(spans) => {
             context.log_spans(spans);

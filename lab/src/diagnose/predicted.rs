@@ -10,7 +10,8 @@ pub(super) fn causes(account: &Account) -> Vec<&'static str> {
     let outcome = &account.outcome;
     let is_at = |party| outcome.at == Some(party);
     match outcome.reason {
-        None | Some(Reason::DirectResponse | Reason::Redirect) => vec![],
+        Some(Reason::BadRequest) if account.app_speaks == Some(AppSpeaks::Http10) => vec!["http10"],
+        None | Some(Reason::DirectResponse | Reason::Redirect | Reason::BadRequest) => vec![],
         Some(Reason::NameNotResolved) => vec!["name-not-resolved"],
         Some(Reason::NoFilterChainMatch) if is_at(Party::ServerSidecar) => vec![no_filter_chain(account)],
         Some(Reason::NoFilterChainMatch) => vec!["tls-to-http-port"],
@@ -28,8 +29,6 @@ pub(super) fn causes(account: &Account) -> Vec<&'static str> {
         Some(Reason::NoRoute) => vec!["no-route"],
         Some(Reason::BlockAll) => vec!["registry-only"],
         Some(Reason::FaultAbort) => vec!["fault-injected"],
-        Some(Reason::BadRequest) if account.app_speaks == Some(AppSpeaks::Http10) => vec!["http10"],
-        Some(Reason::BadRequest) => vec![],
         Some(Reason::Timeout) if account.app_speaks == Some(AppSpeaks::Greeting) => vec!["server-speaks-first"],
         Some(Reason::Timeout) => vec!["timeout"],
         Some(Reason::RbacDenied) if outcome.status.is_some() || outcome.grpc_status.is_some() => vec!["denied"],

@@ -125,7 +125,8 @@ impl MeshConfig {
     /// Whether a provider of this name authorizes requests (`pilot/pkg/security/authz/builder/extauthz.go`).
     pub fn has_authorizer(&self, name: &str) -> bool {
         const AUTHORIZERS: [&str; 2] = ["envoyExtAuthzHttp", "envoyExtAuthzGrpc"];
-        let authorizes = |kind: &ProviderKind| matches!(kind, ProviderKind::Other(kind) if AUTHORIZERS.contains(&kind.as_str()));
+        let authorizes =
+            |kind: &ProviderKind| matches!(kind, ProviderKind::Other(kind) if AUTHORIZERS.contains(&kind.as_str()));
         self.providers.iter().any(|provider| provider.name == name && authorizes(&provider.kind))
     }
 

@@ -16,8 +16,7 @@ use crate::{
     },
     model::{
         Age, Entry, EntryEndpoint, Family, MeshConfig, NotModelled, ObjectName, Protocol, ProtocolField, Resolution,
-        Service,
-        ServicePort,
+        Service, ServicePort,
     },
 };
 

@@ -79,8 +79,15 @@ fn config_patch(checked: &mut Checked<'_>, field: &str, patch: &ConfigPatchSpec)
     }
     checked.one_of(&at("match.context"), Some(&matcher.context), &CONTEXTS);
     let port = matcher.cluster.as_ref().and_then(|cluster| cluster.port_number);
-    if let Some(port) = port.filter(|port| !(0..=i64::from(u32::MAX)).contains(port)) {
-        checked.error(at("match.cluster.portNumber"), format!("{port} is out of range; a port is from 1 to 65535"));
+    match port {
+        Some(port) if !(0..=i64::from(u32::MAX)).contains(&port) => {
+            checked.error(at("match.cluster.portNumber"), format!("{port} is out of range; a port is from 1 to 65535"));
+        }
+        Some(port) if port > i64::from(u16::MAX) => {
+            checked
+                .warn(at("match.cluster.portNumber"), format!("no cluster has port {port}: the patch never applies"));
+        }
+        _ => {}
     }
     if matcher.context == "WAYPOINT" {
         return;

@@ -148,7 +148,7 @@ fn tls_match(checked: &mut Checked<'_>, field: &str, one: &TlsMatch, spec: &Virt
         let field = format!("{field}.sniHosts[{i}]");
         if host.parse::<IpAddr>().is_ok() {
             checked.warn(field, "is an address, which SNI does not carry (RFC 6066, section 3)");
-        } else if !is_wildcard_host(host) && !(for_no_sidecar && is_made_up_sni(host)) {
+        } else if !(is_wildcard_host(host) || for_no_sidecar && is_made_up_sni(host)) {
             checked
                 .error(field, format!("{host:?} is not a host; expected a name, or a name with * as its first label"));
         } else if !spec.hosts.iter().any(|of_service| is_host_for(of_service, host)) {

@@ -39,7 +39,7 @@ impl Generator {
         match self.between(0, 5) {
             0 => {
                 collector["http"] =
-                    json!({"path": "/v1/traces", "timeout": "3s", "headers": [{"name": "a", "value": "b"}]})
+                    json!({"path": "/v1/traces", "timeout": "3s", "headers": [{"name": "a", "value": "b"}]});
             }
             1 => collector["grpc"] = json!({"timeout": "1.5s", "initialMetadata": [{"name": "a", "value": "b"}]}),
             2 => collector["maxTagLength"] = 64.into(),
@@ -59,7 +59,8 @@ impl Generator {
         match self.documents.iter_mut().find(is_config) {
             // YAML's flow style is JSON: the lines before it stay.
             Some(document) => {
-                let before = document["data"]["mesh"].as_str().filter(|text| *text != "{}").unwrap_or_default().to_owned();
+                let before =
+                    document["data"]["mesh"].as_str().filter(|text| *text != "{}").unwrap_or_default().to_owned();
                 let more = config.as_object().into_iter().flatten().map(|(name, value)| format!("{name}: {value}"));
                 document["data"]["mesh"] = [before].into_iter().chain(more).collect::<Vec<_>>().join("\n").into();
             }

@@ -59,16 +59,18 @@ fn an_unknown_field_is_named_with_a_similar_one() {
 }
 
 #[test]
-fn an_unsupported_part_of_an_envoy_filter_is_named() {
+fn an_unsupported_patch_of_an_envoy_filter_is_set_aside_and_named() {
     let patched = ": document 7 (EnvoyFilter tls-to-app): spec.configPatches[0].";
-    assert_refused(
-        &scenario_with("tls-to-app", "      context: SIDECAR_INBOUND\n", "      context: GATEWAY\n"),
-        &[patched, "match.context: \"GATEWAY\" is not supported; SIDECAR_INBOUND is"],
+    let warned = |from: &str, to: &str, words: &str| {
+        let (_folder, files) = folder(&[("mesh.yaml", &scenario_with("tls-to-app", from, to))]);
+        assert_says(&OwnLabs::new().sidelab(&["validate", "-f", files[0].to_str().unwrap()]), 0, &[patched, words]);
+    };
+    warned(
+        "      context: SIDECAR_INBOUND\n",
+        "      context: GATEWAY\n",
+        "match.context: warning: GATEWAY is not supported; SIDECAR_INBOUND is: the patch is set aside",
     );
-    assert_refused(
-        &scenario_with("tls-to-app", "portNumber: 8443", "portNumber: 84430"),
-        &[patched, "match.cluster.portNumber: 84430 is out of range"],
-    );
+    warned("portNumber: 8443", "portNumber: 84430", "match.cluster.portNumber: warning: no cluster has port 84430");
     assert_refused(
         &scenario_with("tls-to-app", "cluster: {portNumber: 8443}", "cluster: {portNumber: 8443, host: server}"),
         &[patched, "match.cluster.host: unknown field; known here are portNumber, service, name, subset"],
@@ -193,8 +195,11 @@ fn an_expired_certificate_is_refused_with_its_date() {
         indented(certificate),
         indented(key.serialize_pem())
     );
+    let reader = "apiVersion: v1\nkind: Pod\nmetadata: {name: reader}\nspec:\n  containers:\n  - {name: app, image: sidelab/demo-client, \
+                  command: [sleep, infinity], volumeMounts: [{name: tls, mountPath: /etc/tls}]}\n  \
+                  volumes: [{name: tls, secret: {secretName: app-tls}}]\n";
     assert_refused(
-        &format!("{}---\n{secret}", strict_with("STRICT", "STRICT")),
+        &format!("{}---\n{secret}---\n{reader}", strict_with("STRICT", "STRICT")),
         &[": document 10 (Secret app-tls): stringData[tls.crt]: ", "expired at Feb 29", "renew it"],
     );
 }

@@ -148,7 +148,7 @@ fn what_is_not_supported_says_so() {
 #[test]
 fn dynamic_dns_is_for_wildcards_and_for_protocols_that_name_a_host() {
     let entry = |spec: &str| {
-        let text = crate::testing::faults(&format!(
+        let text = testing::faults(&format!(
             "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: a}}\nspec: {{resolution: DYNAMIC_DNS, {spec}}}\n"
         ));
         assert!(text.contains("spec.resolution: warning: DYNAMIC_DNS is taken for NONE"), "{text}");
