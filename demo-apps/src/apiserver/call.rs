@@ -46,7 +46,6 @@ pub(super) async fn call(
     let headers =
         ["content-type: application/json", "accept: application/json", "user-agent: kube-apiserver-admission"];
     let call = CallArgs {
-        target,
         connect: ConnectArgs {
             ipv4: args.ipv4,
             ipv6: args.ipv6,
@@ -58,15 +57,7 @@ pub(super) async fn call(
         headers: headers.map(str::to_owned).into(),
         method: Some("POST".into()),
         data: Some(body),
-        bytes: None,
-        messages: None,
-        marker: None,
-        server_first: false,
-        half_close: false,
-        expect: None,
-        http10: false,
-        fail: false,
-        timeout: Some(Duration::from_secs(timeout)),
+        ..CallArgs::new(target, Duration::from_secs(timeout))
     };
     let report = client::call(&call).await?;
     let conclusion = match &report.error {

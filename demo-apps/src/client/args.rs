@@ -79,6 +79,26 @@ pub struct CallArgs {
 }
 
 impl CallArgs {
+    /// A call of this target with no option set, as by a program rather than on a command line.
+    pub(crate) fn new(target: Target, timeout: Duration) -> Self {
+        Self {
+            target,
+            connect: ConnectArgs::default(),
+            headers: vec![],
+            method: None,
+            data: None,
+            bytes: None,
+            messages: None,
+            marker: None,
+            server_first: false,
+            half_close: false,
+            expect: None,
+            http10: false,
+            fail: false,
+            timeout: Some(timeout),
+        }
+    }
+
     /// Refuses options that mean nothing where a call consists of messages, as with these schemes.
     pub(super) fn reject_unsuited_to_messages(&self, schemes: &str) -> Result<(), UsageError> {
         let raw = self.server_first || self.half_close || self.expect.is_some();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
-use crate::client::{CallArgs, ConnectArgs, call};
+use crate::client::{CallArgs, call};
 
 /// How long the next server may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,21 +33,10 @@ const PASSED_ON: [&str; 13] = [
 /// If the target is not an address with a port.
 pub(super) async fn forward(target: &str, headers: &HeaderMap) -> Result<StatusCode, String> {
     let passed = PASSED_ON.iter().flat_map(|name| headers.get_all(*name).iter().map(move |value| (name, value)));
+    let target = format!("http://{target}").parse().map_err(|error| format!("/forward/HOST:PORT/PATH: {error}"))?;
     let args = CallArgs {
-        target: format!("http://{target}").parse().map_err(|error| format!("/forward/HOST:PORT/PATH: {error}"))?,
-        connect: ConnectArgs::default(),
         headers: passed.map(|(name, value)| format!("{name}:{}", String::from_utf8_lossy(value.as_bytes()))).collect(),
-        method: None,
-        data: None,
-        bytes: None,
-        messages: None,
-        marker: None,
-        server_first: false,
-        half_close: false,
-        expect: None,
-        http10: false,
-        fail: false,
-        timeout: Some(TIMEOUT),
+        ..CallArgs::new(target, TIMEOUT)
     };
     let report = call(&args).await.map_err(|error| error.to_string())?;
     Ok(if report.http.is_some() { StatusCode::OK } else { StatusCode::BAD_GATEWAY })

@@ -79,8 +79,7 @@ fn look_in(opened: &Opened, call: &Call) -> Result<(CallReport, Vec<Found>)> {
     let mut found = vec![Found::predicted(&account)];
     found.extend(opened.record.faults.iter().map(|numbered| Found::fault(&numbered.fault)));
     let mut pods = vec![call.from];
-    pods.extend(called(&opened.mesh, &account));
-    pods.dedup();
+    pods.extend(called(&opened.mesh, &account).into_iter().filter(|pod| *pod != call.from));
     for index in pods {
         let (pod, status, is_caller) = (&opened.mesh.pods[index], &statuses[index], index == call.from);
         let name = pod.name.to_string();
