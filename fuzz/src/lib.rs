@@ -7,6 +7,7 @@ mod conversation;
 pub mod mutate;
 pub mod seeds;
 mod targets;
+mod tls_stream;
 
 /// A reader of arbitrary bytes.
 pub struct Target {
@@ -21,7 +22,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target {
         name: "client_hello",
         claim: "a decision of the TLS inspector does not change when more bytes arrive",
@@ -45,6 +46,12 @@ pub const TARGETS: [Target; 9] = [
         claim: "the same responses are read or rejected in whatever pieces they arrive",
         check: targets::http1_responses,
         seeds: seeds::responses,
+    },
+    Target {
+        name: "tls_stream",
+        claim: "in whatever pieces records arrive, what was sent is read, and after a changed byte nothing else",
+        check: tls_stream::check,
+        seeds: tls_stream::seeds,
     },
     Target {
         name: "envoy_files",

@@ -46,6 +46,11 @@ fn http1_responses_may_arrive_in_any_pieces() {
 }
 
 #[test]
+fn records_may_arrive_in_any_pieces() {
+    replay("tls_stream");
+}
+
+#[test]
 fn envoys_files_are_written_as_they_were_read() {
     replay("envoy_files");
 }

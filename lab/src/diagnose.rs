@@ -70,6 +70,7 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, found: &[Found]) {
             }
         }
     }
+    let weight = |finding: &Finding| finding.confirmed_by.iter().map(|source| source.weight()).sum::<usize>();
     // Stable: among equals the order of likelihood stays.
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.confirmed_by.len()));
+    findings.sort_by_key(|finding| std::cmp::Reverse(weight(finding)));
 }

@@ -27,7 +27,10 @@ static HELD: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C ends the work early and in order, and so do SIGTERM, SIGQUIT and SIGHUP, which a lost ssh session sends. A second
 /// Ctrl-C ends the program at once, and the next `sidelab down --all` removes what is left. A closing terminal can send SIGHUP twice.
-pub(crate) fn interruptible() -> Result<&'static AtomicBool> {
+///
+/// # Errors
+/// If the signals can't be handled.
+pub fn interruptible() -> Result<&'static AtomicBool> {
     let mut signals = signals()?;
     let handle = move || {
         for signal in signals.forever() {
@@ -51,7 +54,7 @@ pub(crate) fn hold() {
 }
 
 /// Whether a signal came: whatever only waits can stop waiting.
-pub(crate) fn is_asked() -> bool {
+pub fn is_asked() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 

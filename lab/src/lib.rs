@@ -30,7 +30,7 @@ pub mod faults;
 #[cfg(test)]
 mod fixtures;
 mod injection;
-mod interrupt;
+pub mod interrupt;
 pub mod istiod;
 pub mod jsonpath;
 mod keeper;

@@ -1,15 +1,62 @@
 //! Predicts the call of a scenario's probe, or of a command line.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use mesh::{
-    account::Account,
-    model::Mesh,
-    predict::{Call, predict_each},
+    SourceFile,
+    account::{Account, Note, NoteKind},
+    model::{Mesh, Resolved},
+    predict::{Call, predict, predict_each},
 };
 
-use crate::{manifests, scenario::Probe};
+use crate::{manifests, outside, scenario::Probe};
+
+/// Manifests that are asked about one call, with a pod for each host outside that the call and their entries lead to.
+pub struct Manifests {
+    /// The files as they were read, and one more with the hosts outside.
+    pub files: Vec<SourceFile>,
+    /// What they say.
+    pub resolved: Arc<Resolved>,
+    /// The calling pod, `POD` or `POD.NAMESPACE`, and its namespace if its name has none.
+    caller: (String, String),
+    /// What had to be assumed of the called host.
+    assumed: Option<Note>,
+}
+
+impl Manifests {
+    /// Reads the manifests at `paths`, and prints their warnings.
+    ///
+    /// # Errors
+    /// If they can't be read, are invalid, or don't have the calling pod.
+    pub fn read(paths: &[PathBuf], from: &str, namespace: &str, (host, port): (&str, u16)) -> Result<Self> {
+        let mut files = manifests::read(paths)?;
+        let (mut resolved, warnings) = manifests::resolve(&files)?;
+        manifests::print_warnings(&warnings);
+        let caller = manifests::find_pod(&resolved, from, namespace).context("--from")?;
+        let name = outside::alias(&resolved, host, &resolved.pods[caller].name.namespace);
+        let assumed = outside::is_unknown(&resolved, &name, caller).then(|| {
+            let text = "assuming a host outside the cluster that DNS resolves and that answers";
+            Note::new(NoteKind::Assumed, format!("no manifest has {name}: {text}"))
+        });
+        if let Some(hosts) = outside::hosts(&resolved, &[(caller, host, port)]) {
+            files.push(hosts);
+            (resolved, _) = manifests::resolve(&files)?;
+        }
+        Ok(Self { files, resolved, caller: (from.to_owned(), namespace.to_owned()), assumed })
+    }
+
+    /// Predicts the call in a mesh of these manifests, whoever its caller is said to be.
+    ///
+    /// # Errors
+    /// If something that is not modelled takes part.
+    pub fn predict(&self, mesh: &Mesh, call: &Call) -> Result<Account> {
+        let from = manifests::find_pod(mesh, &self.caller.0, &self.caller.1).context("--from")?;
+        let mut account = predict(mesh, &Call { from, ..call.clone() })?;
+        account.notes.splice(..0, self.assumed.clone());
+        Ok(account)
+    }
+}
 
 /// Predicts every way that a scenario's call may go.
 ///

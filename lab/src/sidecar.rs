@@ -170,7 +170,7 @@ pub fn logs(pod: &Pod) -> Vec<PathBuf> {
 
 /// A program beside a pod's sidecar, with the sidecar's user and files.
 pub(crate) fn beside(pod: &Pod, file: &str, args: &[String]) -> Program {
-    let privilege = Privilege::current().unwrap_or(Privilege::Root);
+    let privilege = Privilege::of_entered_lab();
     with_files(pod, privilege, Program::new("exec", file, args))
 }
 

@@ -33,6 +33,12 @@ impl Privilege {
         Some(if has_other_users(&map) { Self::Root } else { Self::UserNamespace })
     }
 
+    /// The privilege with which the lab was made whose namespaces this process has entered.
+    pub fn of_entered_lab() -> Self {
+        // Without a user namespace, nothing had to be entered.
+        Self::current().unwrap_or(Self::Root)
+    }
+
     /// Gives this process the privilege to create labs: if it is an ordinary user's, it enters a new user namespace permanently.
     ///
     /// Call it first in `main`: the kernel allows it only while the process has a single thread.

@@ -57,7 +57,9 @@ impl RunFolder {
             let path = path::absolute(&named).unwrap_or_else(|_| named.into());
             return Self { path, is_named: true, mode };
         }
-        let path = match env::var_os("XDG_RUNTIME_DIR") {
+        // An empty or relative path counts as unset (XDG Base Directory Specification, "Basics").
+        let own = env::var_os("XDG_RUNTIME_DIR").filter(|own| Path::new(own).is_absolute());
+        let path = match own {
             _ if is_root => PathBuf::from("/run/sidelab"),
             Some(own) => Path::new(&own).join("sidelab"),
             None => env::temp_dir().join(format!("sidelab-{}", privilege::uid_outside())),

@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use ::lab::interrupt;
 use anyhow::{Context, Result};
 
 use disturb::Disturber;
@@ -32,7 +33,7 @@ pub use report::{Report, table};
 /// The time between the beginnings of two disturbances. Certificates are replaced every fourth time.
 const STEP: Duration = Duration::from_millis(2500);
 
-/// Brings a lab up, loads and disturbs it, and reports what was lost.
+/// Brings a lab up, loads and disturbs it, and reports what was lost. A signal ends it early and in order.
 ///
 /// # Errors
 /// If the lab can't be brought up, or a disturbance can't be carried out.
@@ -49,6 +50,9 @@ pub fn run(options: &Options) -> Result<Report> {
             break;
         }
         pause_until(due);
+        if interrupt::is_asked() {
+            break;
+        }
         if options.data_plane == "envoy" && !disturbance.envoy_survives() {
             continue;
         }
@@ -60,12 +64,15 @@ pub fn run(options: &Options) -> Result<Report> {
     }
     (options.progress)(&format!("{} {:>5.0?} PERMISSIVE, to end with", options.data_plane, begun.elapsed()));
     disturber.calm().context("at the end")?;
-    pause_until(begun + options.length);
+    if !interrupt::is_asked() {
+        pause_until(begun + options.length);
+    }
+    let length = begun.elapsed().min(options.length);
     (options.progress)(&format!("{} {:>5.0?} the loads end", options.data_plane, begun.elapsed()));
     let loads = traffic.end()?;
     (options.progress)(&format!("{} {:>5.0?} the loads have ended", options.data_plane, begun.elapsed()));
     memory.sample(&lab)?;
-    let report = Report::new(options, &loads, &windows, &memory);
+    let report = Report::new(options, length, &loads, &windows, &memory);
     lab.down()?;
     Ok(report)
 }

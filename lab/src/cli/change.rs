@@ -14,7 +14,7 @@ use super::common::{LabArgs, ManifestArgs, OutputArgs};
   sidelab apply -f app/ --wait                  fails unless every sidecar has taken its files
   kubectl get pa -A -o yaml | sidelab apply -f -
 
-Objects of the same kind, namespace and name are replaced, others are added. The manifests are checked first, as `sidelab validate` does:
+Objects of the same kind, namespace and name are replaced, others are added. The manifests are checked first, as `sidelab validate` does: \
 if they are invalid, nothing changes. A pod whose programs or redirects change is made again, with the same addresses.
 
 Exit codes: 0 done, 1 a sidecar did not take its files, 2 invalid input.")]
@@ -58,7 +58,7 @@ pub struct DeleteArgs {
   sidelab edit pa default
   EDITOR='sed -i s/STRICT/PERMISSIVE/' sidelab edit pa/default --wait
 
-The editor is that of KUBE_EDITOR, else of EDITOR, else vi. What it leaves is applied as `sidelab apply` does; if it is invalid, nothing
+The editor is that of KUBE_EDITOR, else of EDITOR, else vi. What it leaves is applied as `sidelab apply` does; if it is invalid, nothing \
 changes, and a copy is kept.")]
 pub struct EditArgs {
     /// What to edit: KIND NAME, or KIND/NAME; kinds as kubectl has them, such as pa, dr, vs, svc

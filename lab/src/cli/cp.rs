@@ -8,8 +8,8 @@ use super::common::LabArgs;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A file that is copied to a folder keeps its name. A folder is copied into a folder of the pod that exists, as a folder of its name; from a pod, its contents
-become those of the folder here. Paths in a pod are those that its container sees, and start at / unless they are absolute; it can write to its volumes, /tmp, /var/tmp and
+    after_help = "A file that is copied to a folder keeps its name. A folder is copied into a folder of the pod that exists, as a folder of its name; from a pod, its contents \
+become those of the folder here. Paths in a pod are those that its container sees, and start at / unless they are absolute; it can write to its volumes, /tmp, /var/tmp and \
 /run. Links in a pod are followed there, so that nothing here is a link.
 
 Examples:

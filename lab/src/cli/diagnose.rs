@@ -16,7 +16,7 @@ use super::common::{AppChoice, Place, app_choice};
   sidelab diagnose 503 UC --from client --to server:8080  which of the text's causes is it?
   sidelab diagnose -f app.yaml --from client --to server:8080
 
-In a lab that is up, the causes are compared with the prediction, the sidecars' access logs and certificates, the programs that run,
+In a lab that is up, the causes are compared with the prediction, the sidecars' access logs and certificates, the programs that run, \
 the ports on which they listen, and the faults in force.
 
 Exit codes: 0 a cause was found, 1 none was.")]

@@ -9,8 +9,8 @@ use crate::faults::Rate;
 #[command(
     after_help = "A fault lasts until it is cleared, also across `apply`, or until its pod is gone. Nothing outside of the lab is touched.
 
-While istiod is gone, sidecars keep the configuration and the certificates that they have: `apply` changes services, names and pods without
-sidecars, and sidecars get their share once the fault is cleared; `rotate` and pods that would start a sidecar are refused. In a cluster an
+While istiod is gone, sidecars keep the configuration and the certificates that they have: `apply` changes services, names and pods without \
+sidecars, and sidecars get their share once the fault is cleared; `rotate` and pods that would start a sidecar are refused. In a cluster an \
 istiod that is gone takes its webhooks along, too, and the API server refuses Istio's kinds: here it accepts them.
 
 Examples:

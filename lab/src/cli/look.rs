@@ -18,7 +18,7 @@ use crate::{jsonpath::JsonPath, selector::Selector};
   sidelab get pod -l app=ratings -o jsonpath='{.items[0].metadata.name}'
   sidelab get labs
 
-Kinds are named as kubectl has them: pods, services, and every kind that was applied. STATUS and READY come from the programs that run and
+Kinds are named as kubectl has them: pods, services, and every kind that was applied. STATUS and READY come from the programs that run and \
 from the exit codes of those that ended; only `sidelab fault clear` starts a program again.")]
 pub struct GetArgs {
     /// What to show: KIND, KIND NAME..., or KIND/NAME...; `labs` are the labs of this host
@@ -84,7 +84,7 @@ impl FromStr for GetOutput {
   sidelab describe pod client
   sidelab describe pod/server -n shop
 
-Shows a pod's containers with their states, the policies in force, the sidecar's certificates with the time that is left, and its ports
+Shows a pod's containers with their states, the policies in force, the sidecar's certificates with the time that is left, and its ports \
 with the filter chains behind each.")]
 pub struct DescribeArgs {
     /// What to describe: pod NAME..., or pod/NAME...

@@ -11,7 +11,7 @@ use super::common::{LabArgs, Place};
   sidelab proxy-config routes client --name 8080 -o json
   sidelab pc secrets client
 
-The columns are istioctl's. The configuration is what the running sidecar answers on its administration port, native or Envoy;
+The columns are istioctl's. The configuration is what the running sidecar answers on its administration port, native or Envoy; \
 `sidelab config` shows what the compiler writes. -o json prints the resources as Envoy's config_dump has them.")]
 pub struct ProxyConfigArgs {
     #[command(subcommand)]

@@ -14,7 +14,7 @@ use super::common::{LabArgs, OutputArgs};
   sidelab capture client --leg 2 -w - | tshark -r - -o tcp.try_heuristic_first:TRUE -Y http
   sidelab capture server --for 10s -w server.pcapng
 
-The file has the TLS keys of the lab before the packets that need them, the names of pods and services, and the leg of each packet as its
+The file has the TLS keys of the lab before the packets that need them, the names of pods and services, and the leg of each packet as its \
 comment. Connections that began before the capture can't be decrypted. share/wireshark has a profile that opens TLS on any port.")]
 pub struct CaptureArgs {
     /// The pod, POD or POD.NAMESPACE
@@ -49,8 +49,8 @@ fn leg(text: &str) -> Result<LegNumber, String> {
   sidelab watch
   sidelab watch client -o json
 
-A line for each call when it has ended: what legs 1, 2 and 3 carried, read from packets; the status; the time from request to response.
-A leg that does not exist is -, one whose connection began before is ?. A TCP connection is a call, which ends with it. Calls between two
+A line for each call when it has ended: what legs 1, 2 and 3 carried, read from packets; the status; the time from request to response. \
+A leg that does not exist is -, one whose connection began before is ?. A TCP connection is a call, which ends with it. Calls between two \
 pods without a sidecar are not shown, since no sidecar logs them.")]
 pub struct WatchArgs {
     /// Only calls from or to this pod, POD or POD.NAMESPACE

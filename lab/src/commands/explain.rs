@@ -6,15 +6,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use http::Method;
 use mesh::{
     account::{Account, AppProtocol, AppSpeaks, Note, NoteKind},
-    model::{Family, Mesh},
-    predict::{Call, ServerApp, predict, predict_dumps},
+    model::Family,
+    predict::{Call, ServerApp, predict_dumps},
 };
 
 use super::{OK, opened::Opened, print_json};
 use crate::{
     cli::{ExplainArgs, MeshChoice, Output},
-    control_plane, dumps, injection, manifests, outside,
-    predict::destination,
+    control_plane, dumps, injection, manifests,
+    predict::{Manifests, destination},
     report::explain,
     request::Asked,
     scenario::fits,
@@ -80,32 +80,15 @@ fn from_lab(args: &ExplainArgs, call: &Call) -> Result<Account> {
 }
 
 fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {
-    let mut files = manifests::read(&args.files)?;
-    let (mut resolved, warnings) = manifests::resolve(&files)?;
-    manifests::print_warnings(&warnings);
-    let from = manifests::find_pod(&resolved, &args.from, &args.namespace).context("--from")?;
-    let namespace = resolved.pods[from].name.namespace.clone();
-    let host = outside::alias(&resolved, &call.host, &namespace);
-    let assumed = outside::is_unknown(&resolved, &host, from);
-    if let Some(hosts) = outside::hosts(&resolved, &[(from, &call.host, call.port)]) {
-        files.push(hosts);
-        (resolved, _) = manifests::resolve(&files)?;
-    }
+    let manifests = Manifests::read(&args.files, &args.from, &args.namespace, (&call.host, call.port))?;
     // The prediction is about the real programs; in a lab, stand-ins would run instead of these.
-    let mut in_a_lab = Arc::clone(&resolved);
+    let mut in_a_lab = Arc::clone(&manifests.resolved);
     let vacancies = Images::from_args(&args.stand_ins)?.apply(&mut in_a_lab)?;
     stand_ins::print(&in_a_lab, &vacancies, "in a lab, ");
-    injection::print_hint(&resolved);
-    let account = |mesh: &Mesh| {
-        let from = manifests::find_pod(mesh, &args.from, &args.namespace).context("--from")?;
-        let mut account = predict(mesh, &Call { from, ..call.clone() })?;
-        let text =
-            format!("no manifest has {host}: assuming a host outside the cluster that DNS resolves and that answers");
-        account.notes.splice(..0, assumed.then(|| Note::new(NoteKind::Assumed, text)));
-        Ok(account)
-    };
+    injection::print_hint(&manifests.resolved);
     let control_plane = (&args.control_plane).into();
     let flavors = control_plane::flavors(control_plane, Some(args.mesh.flavors()), &[])?;
-    let meshes = manifests::meshes(&resolved, &flavors).into_iter().map(|mesh| (mesh, &files[..]));
-    control_plane::apply(control_plane, meshes.collect())?.iter().map(account).collect()
+    let meshes = manifests::meshes(&manifests.resolved, &flavors).into_iter().map(|mesh| (mesh, &manifests.files[..]));
+    let meshes = control_plane::apply(control_plane, meshes.collect())?;
+    meshes.iter().map(|mesh| manifests.predict(mesh, call)).collect()
 }

@@ -81,7 +81,7 @@ fn once(args: &RotateArgs, lab: &Lab) -> Result<u8> {
         );
     }
     let mesh = record.resolve()?;
-    let (pods, privilege) = (chosen(args, &mesh)?, Privilege::Root);
+    let (pods, privilege) = (chosen(args, &mesh)?, Privilege::of_entered_lab());
     let rotation = Rotation { lab, pods, mesh: &mesh, patience: args.timeout, privilege };
     let mut missing = 0;
     let mut report = |phase: &Phase| {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use mesh::account::Account;
+use mesh::account::{Account, NoteKind};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -39,6 +39,11 @@ pub(crate) enum FoundIn {
 }
 
 impl FoundIn {
+    /// How much it weighs against other findings. A line of a log is another text, whose cause is a guess.
+    pub(crate) fn weight(self) -> usize {
+        if self == Self::AccessLog { 1 } else { 2 }
+    }
+
     /// In words.
     pub(crate) fn label(self) -> &'static str {
         match self {
@@ -66,6 +71,9 @@ pub(crate) struct Found {
     pub(crate) causes: Vec<&'static str>,
 }
 
+/// The cause that every fault which breaks calls is.
+const IN_FORCE: &str = "fault-in-force";
+
 impl Found {
     /// What is predicted of the call.
     pub(crate) fn predicted(account: &Account) -> Self {
@@ -79,10 +87,12 @@ impl Found {
             let source = step.source.as_ref().map_or_else(String::new, |source| format!(" ({source})"));
             format!(", because {}{source}", step.because)
         });
+        let assumed = account.notes.iter().filter(|note| note.kind == NoteKind::Assumed);
+        let assumed: String = assumed.map(|note| format!("; assumed: {}", note.text)).collect();
         Self {
             source: FoundIn::Prediction,
             pod: None,
-            what: format!("{end}; the app sees {}{because}", outcome.app_sees),
+            what: format!("{end}; the app sees {}{because}{assumed}", outcome.app_sees),
             causes: predicted::causes(account),
         }
     }
@@ -154,9 +164,11 @@ impl Found {
     /// A fault that is in force.
     pub(crate) fn fault(fault: &LabFault) -> Self {
         let causes = match fault {
-            LabFault::Partition(_) | LabFault::Drop { .. } => vec!["connect-timeout", "timeout"],
-            LabFault::Stop(_) | LabFault::Throttle { .. } => vec!["timeout"],
-            LabFault::Reset(_) | LabFault::Kill(_) | LabFault::Istiod => vec![],
+            LabFault::Partition(_) | LabFault::Drop { .. } => vec![IN_FORCE, "connect-timeout", "timeout"],
+            LabFault::Stop(_) | LabFault::Throttle { .. } => vec![IN_FORCE, "timeout"],
+            LabFault::Reset(_) | LabFault::Kill(_) => vec![IN_FORCE],
+            // Sidecars keep what they have.
+            LabFault::Istiod => vec![],
         };
         Self { source: FoundIn::Fault, pod: None, what: fault.to_string(), causes }
     }

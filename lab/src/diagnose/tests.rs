@@ -277,3 +277,12 @@ fn what_is_found_puts_its_causes_before_those_that_the_text_alone_suggests() {
     assert_eq!(findings[0].confirmed_by, [FoundIn::Prediction]);
     assert!(findings[1].clues.is_empty() && findings[2].confirmed_by.is_empty());
 }
+
+#[test]
+fn the_cause_of_a_log_line_is_a_guess_beside_a_fault_that_is_in_force() {
+    let mut findings = diagnose("503 UC");
+    let guess = ids(&findings)[0];
+    let found = |source, cause| Found { source, pod: None, what: String::new(), causes: vec![cause] };
+    confirm(&mut findings, &[found(FoundIn::AccessLog, guess), found(FoundIn::Fault, "fault-in-force")]);
+    assert_eq!(ids(&findings)[..2], ["fault-in-force", guess]);
+}

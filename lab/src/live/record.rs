@@ -122,7 +122,7 @@ impl Record {
             data_plane: self.data_plane,
             callers: Vec::new(),
             tools: Tools::find(),
-            privilege: Privilege::current().unwrap_or(Privilege::Root),
+            privilege: Privilege::of_entered_lab(),
             capture: false,
             stays_up: true,
             name,

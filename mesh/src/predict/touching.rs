@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Ends;
+use super::{Call, Ends};
 use crate::{
     account::{Note, NoteKind},
     manifests::authorization_policy::Action,
@@ -48,7 +48,9 @@ fn external_authorizers<'a>(ends: &Ends<'a>) -> impl Iterator<Item = Note> + use
 fn touches(object: &NotModelled, ends: &Ends<'_>) -> bool {
     let spec = &object.spec;
     match object.kind.as_str() {
-        "RequestAuthentication" => ends.server.is_some_and(|server| guards(object, server, ends)),
+        "RequestAuthentication" => {
+            ends.server.is_some_and(|server| guards(object, server, ends)) && has_token(spec, ends.call)
+        }
         "WasmPlugin" | "TrafficExtension" => {
             [Some(ends.client), ends.server].into_iter().flatten().any(|pod| guards(object, pod, ends))
         }
@@ -77,6 +79,35 @@ fn touches(object: &NotModelled, ends: &Ends<'_>) -> bool {
             },
         ),
     }
+}
+
+/// Whether a request has a token where one of the rules looks for it. Without one it passes, and has no claims (Envoy's
+/// `source/extensions/filters/http/jwt_authn/extractor.cc`; Istio's rules allow a missing token:
+/// `pilot/pkg/security/authn/policy_applier.go`).
+fn has_token(spec: &Value, call: &Call) -> bool {
+    let list = |rule: &Value, field: &str| rule.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
+    let query = call.path.as_deref().and_then(|path| path.split_once('?')).map_or("", |(_, query)| query);
+    let has_param = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
+    let has_header = |name: &str, prefix: &str| {
+        let mut values = call.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.any(|value| value.contains(prefix))
+    };
+    let has_cookie = |name: &str| {
+        let cookies = call.headers.get_all("cookie").iter().filter_map(|value| value.to_str().ok());
+        cookies.flat_map(|line| line.split(';')).any(|pair| pair.trim().split('=').next() == Some(name))
+    };
+    let rules = spec.get("jwtRules").and_then(Value::as_array).into_iter().flatten();
+    rules.into_iter().any(|rule| {
+        let (headers, params, cookies) =
+            (list(rule, "fromHeaders"), list(rule, "fromParams"), list(rule, "fromCookies"));
+        if headers.is_empty() && params.is_empty() && cookies.is_empty() {
+            return has_header("authorization", "Bearer ") || has_param("access_token");
+        }
+        let text = |of: &Value, field: &str| of.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        headers.iter().any(|from| has_header(&text(from, "name"), &text(from, "prefix")))
+            || params.iter().filter_map(Value::as_str).any(has_param)
+            || cookies.iter().filter_map(Value::as_str).any(has_cookie)
+    })
 }
 
 /// Whether an object is in the pod's namespace or in the root namespace.

@@ -25,8 +25,8 @@ mod tests;
 
 /// A TLS connection, as client or server.
 #[derive(Debug)]
-pub struct TlsStream {
-    socket: TcpStream,
+pub struct TlsStream<S = TcpStream> {
+    socket: S,
     session: Session,
     /// Received and not decrypted: an incomplete record, or complete ones for which there was no space.
     incoming: Option<Buffer>,
@@ -42,14 +42,14 @@ pub struct TlsStream {
     closed: bool,
 }
 
-impl TlsStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
     /// Performs a client handshake. If `bytes_follow` immediately, the last flight waits for them, which saves a packet, and a
     /// wake-up of the peer.
     ///
     /// # Errors
     /// If the handshake fails, after sending an alert to the peer.
     pub(super) async fn connect(
-        socket: TcpStream,
+        socket: S,
         session: UnbufferedClientConnection,
         bytes_follow: bool,
     ) -> io::Result<Self> {
@@ -60,11 +60,11 @@ impl TlsStream {
     ///
     /// # Errors
     /// If the handshake fails, after sending an alert to the peer.
-    pub(super) async fn accept(socket: TcpStream, session: UnbufferedServerConnection) -> io::Result<Self> {
+    pub(crate) async fn accept(socket: S, session: UnbufferedServerConnection) -> io::Result<Self> {
         Self::handshake(socket, Session::Server(session), false).await
     }
 
-    async fn handshake(socket: TcpStream, session: Session, bytes_follow: bool) -> io::Result<Self> {
+    async fn handshake(socket: S, session: Session, bytes_follow: bool) -> io::Result<Self> {
         let mut stream = Self {
             socket,
             session,
@@ -79,7 +79,7 @@ impl TlsStream {
         Ok(stream)
     }
 
-    pub fn socket(&self) -> &TcpStream {
+    pub fn socket(&self) -> &S {
         &self.socket
     }
 
@@ -174,7 +174,7 @@ impl TlsStream {
     }
 }
 
-impl AsyncRead for TlsStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
     /// A connection that ends without `close_notify` returns [`io::ErrorKind::UnexpectedEof`].
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
@@ -213,7 +213,7 @@ impl AsyncRead for TlsStream {
     }
 }
 
-impl AsyncWrite for TlsStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if buf.is_empty() {

@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, ValueEnum};
 use demo_apps::duration;
+use lab::interrupt;
 use tests::chaos::{self, Options, Report};
 
 /// Load both data planes while their labs are disturbed, and report what was lost.
@@ -19,7 +20,8 @@ use tests::chaos::{self, Options, Report};
 /// HTTP/1, HTTP/2 and TCP with random bytes that are echoed, half-closed connections and slow readers, through sidecars with two workers.
 /// Every 10 s all certificates are replaced; in between STRICT is toggled, clusters, listeners and filter chains are swapped, the disk is
 /// full, sidecars run out of descriptors, stop, and are killed. Which connections have to live through what is in
-/// tests/src/chaos/judge.rs. Exit codes: 0 nothing was lost or altered without an explanation, 1 something was, 2 it could not run.
+/// tests/src/chaos/judge.rs. Exit codes: 0 nothing was lost or altered without an explanation, 1 something was, 2 it could not run,
+/// 130 a signal ended it early.
 #[derive(Parser)]
 #[command(
     name = "chaos",
@@ -54,6 +56,7 @@ enum Planes {
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
+        Ok(_) if interrupt::is_asked() => ExitCode::from(130),
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<bool> {
+    interrupt::interruptible()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let seed = args.seed.unwrap_or(now.as_secs() % 1_000_000);
     let planes: &[&str] = match args.data_plane {

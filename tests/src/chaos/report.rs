@@ -49,10 +49,16 @@ struct LoadRow {
 }
 
 impl Report {
-    pub(super) fn new(options: &Options, loads: &[Done], windows: &[Window], memory: &Memory) -> Self {
+    pub(super) fn new(
+        options: &Options,
+        length: Duration,
+        loads: &[Done],
+        windows: &[Window],
+        memory: &Memory,
+    ) -> Self {
         let mut report = Self {
             data_plane: options.data_plane.clone(),
-            length: options.length,
+            length,
             seed: options.seed,
             loads: Vec::new(),
             disturbances: BTreeMap::new(),
@@ -143,7 +149,7 @@ pub fn table(reports: &[Report]) -> String {
 fn write_one(out: &mut String, report: &Report) -> std::fmt::Result {
     let Report { data_plane, length, seed, .. } = report;
     let bytes: u64 = report.loads.iter().map(|row| row.bytes).sum();
-    writeln!(out, "## {data_plane}: {length:?}, seed {seed}\n")?;
+    writeln!(out, "## {data_plane}: {length:.0?}, seed {seed}\n")?;
     writeln!(out, "{} requests, {}\n", report.requests(), gigabytes(bytes))?;
     writeln!(out, "| load | requests | data | refused, explained | lost | altered | connections lost |")?;
     writeln!(out, "|---|---:|---:|---:|---:|---:|---:|")?;

@@ -89,6 +89,13 @@ fn an_ordinary_user_works_in_a_lab_by_hand() {
     );
     assert!(done(&["delete", "pa", "default", "--lab", "one", "--wait"]).contains("taken by 2 sidecars"));
     assert_eq!(done(&curl_status(&["outsider", "--lab", "one"], url)), "200", "PERMISSIVE takes plaintext");
+    done(&["rotate", "--lab", "one"]);
+    done(&["fault", "reset", "client", "server", "--lab", "one"]);
+    assert_eq!(done(&curl_status(&["client", "--lab", "one"], url)), "503");
+    let causes = done(&["diagnose", "--from", "client", "--to", "server:8080", "--lab", "one"]);
+    assert!(causes.contains("\n1. a fault that was set in the lab is in force\n   found in: fault\n"), "{causes}");
+    done(&["fault", "clear", "1", "--lab", "one"]);
+    assert_eq!(done(&curl_status(&["client", "--lab", "one"], url)), "200");
     assert!(done(&["down", "one"]).starts_with("removed sl-"));
     assert!(done(&["down", "--all"]).starts_with("removed sl-"));
     assert_no_lab_is_left(folder.path());

@@ -1,12 +1,12 @@
 //! What is found where a call is made: in a lab that is up, or in manifests.
 
-use std::{fs, net::SocketAddr};
+use std::{fs, net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 use mesh::{
     account::{Account, AppProtocol},
     model::{Family, Flavor, Mesh},
-    predict::{Call, predict},
+    predict::Call,
 };
 use netns::LabState;
 use procfs::net::TcpState;
@@ -19,7 +19,7 @@ use crate::{
     diagnose::{Found, diagnose},
     look::{dump::Dump, secrets::SecretItem, status::PodStatus},
     manifests,
-    predict::destination,
+    predict::{Manifests, destination},
     sidecar,
 };
 
@@ -35,12 +35,10 @@ pub(super) fn look(args: &DiagnoseArgs, text: &str) -> Result<Option<(CallReport
         let from = manifests::find_pod(&opened.mesh, from, &args.place.namespace).context("--from")?;
         return look_in(&opened, &call(args, from, &host, port)).map(Some);
     }
-    let (resolved, warnings) = manifests::resolve(&manifests::read(&args.files)?)?;
-    manifests::print_warnings(&warnings);
-    let mesh = Mesh::new(resolved, Flavor::Istio);
-    let from = manifests::find_pod(&mesh, from, &args.place.namespace).context("--from")?;
-    let account = predict(&mesh, &call(args, from, &host, port))?;
-    let report = CallReport { from: mesh.pods[from].name.to_string(), to: format!("{host}:{port}"), lab: None };
+    let manifests = Manifests::read(&args.files, from, &args.place.namespace, (&host, port))?;
+    let mesh = Mesh::new(Arc::clone(&manifests.resolved), Flavor::Istio);
+    let account = manifests.predict(&mesh, &call(args, 0, &host, port))?;
+    let report = CallReport { from: account.from.pod.clone(), to: format!("{host}:{port}"), lab: None };
     Ok(Some((report, vec![Found::predicted(&account)])))
 }
 

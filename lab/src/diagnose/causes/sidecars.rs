@@ -46,6 +46,15 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
     },
     Cause {
+        id: "fault-in-force",
+        signature: None,
+        what: "a fault that was set in the lab is in force",
+        why: "until it is cleared, packets are lost, held back or answered with a reset, or a program is stopped or killed, whatever the configuration says",
+        look: &["sidelab fault list", "sidelab fault clear N: does the call succeed then?"],
+        scenario: Some("faults"),
+        rules: &[],
+    },
+    Cause {
         id: "istiod-unreachable",
         signature: None,
         what: "the sidecar does not reach istiod, or istiod rejects it",

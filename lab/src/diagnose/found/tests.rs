@@ -41,10 +41,11 @@ fn an_app_that_listens_on_loopback_alone_is_another_cause_than_one_that_does_not
 }
 
 #[test]
-fn a_fault_in_force_is_a_fact_without_a_pod() {
+fn a_fault_in_force_is_a_fact_without_a_pod_and_a_cause_of_its_own() {
     let pods = ["client.default".to_owned(), "server.default".to_owned()];
     let found = Found::fault(&LabFault::Partition(Between { pods, port: None }));
-    assert_eq!((found.pod, found.causes), (None, vec!["connect-timeout", "timeout"]));
+    assert_eq!((found.pod, found.causes), (None, vec!["fault-in-force", "connect-timeout", "timeout"]));
+    assert_eq!(Found::fault(&LabFault::Istiod).causes, [""; 0], "sidecars keep what they have");
 }
 
 #[test]

@@ -9,6 +9,9 @@ use crate::{
     testing::{INJECTED, faults, mesh, mesh_with_warnings},
 };
 
+mod endpoints;
+mod not_modelled;
+
 /// The pods `client` and `server` (label `app: server`), an app each, and what stands in the server's `spec` besides.
 fn pods(server: &str) -> String {
     format!(
@@ -309,57 +312,6 @@ fn an_alias_of_the_trust_domain_is_let_in() {
     let mesh = strict(&(INJECTED.to_owned() + &pods("") + &config));
     assert_eq!(mesh.config.trust_domain_aliases, ["cluster.local"]);
     assert_eq!(answer(&mesh, "server", 80, AppProtocol::Http), "mtls,http/1.1: 200");
-}
-
-/// A pod of label `app: server`, and what else stands in its labels.
-fn replica(name: &str, labels: &str) -> String {
-    format!(
-        "---
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}, labels: {{app: server, {labels}}}}}
-spec: {{containers: [{{name: app, image: any}}]}}
-"
-    )
-}
-
-/// <https://github.com/istio/istio/issues/27169>
-#[test]
-fn an_endpoint_without_a_sidecar_is_another_answer() {
-    let mesh = mesh(&(INJECTED.to_owned() + &pods("") + &replica("bare", "sidecar.istio.io/inject: 'false'")));
-    let account = call(&mesh, "client", "server", 80, AppProtocol::Http).account();
-    let ways: Vec<_> = [&account].into_iter().chain(&account.alternatives).collect();
-    let seen: Vec<_> = ways.iter().map(|way| (way.to.pod.as_deref().unwrap_or_default(), layers(way, 2))).collect();
-    assert_eq!(seen, [("bare.default", "http/1.1".to_owned()), ("server.default", "mtls,http/1.1".to_owned())]);
-    assert!(ways.iter().all(|way| way.outcome.delivered));
-}
-
-#[test]
-fn replicas_that_are_alike_are_one_answer_and_several_ways() {
-    let mesh = mesh(&(INJECTED.to_owned() + &pods("") + &replica("second", "")));
-    let call = call(&mesh, "client", "server", 80, AppProtocol::Http);
-    assert_eq!(call.account().alternatives, []);
-    let ways = predict_each(&mesh, &call.call).expect("a prediction");
-    let reached: Vec<_> = ways.iter().filter_map(|way| way.to.pod.as_deref()).collect();
-    assert_eq!(reached, ["second.default", "server.default"]);
-}
-
-/// <https://github.com/istio/istio/issues/53048>
-#[test]
-fn what_touches_a_call_and_is_not_modelled_is_named() {
-    let objects = "---
-{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: mine}, spec: {selector: {matchLabels: {app: server}}}}
----
-{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: others}, spec: {selector: {matchLabels: {app: other}}}}
----
-{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: entry}, spec: {}}
-";
-    let mesh = mesh(&(INJECTED.to_owned() + &pods("") + objects));
-    let notes = call(&mesh, "client", "server", 80, AppProtocol::Http).account().notes;
-    let named: Vec<_> =
-        notes.iter().filter(|note| note.kind == NoteKind::NotModelled).map(|note| note.text.as_str()).collect();
-    let named: Vec<_> = named.iter().map(|text| text.split(" touches").next().unwrap_or_default()).collect();
-    assert_eq!(named, ["RequestAuthentication mine.default"]);
 }
 
 /// <https://github.com/istio/istio/issues/9379>
