@@ -23,12 +23,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"istio.io/api/annotation"
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	"istio.io/istio/pilot/pkg/model"
 	networking "istio.io/istio/pilot/pkg/networking/core"
 	v3 "istio.io/istio/pilot/pkg/xds/v3"
 	"istio.io/istio/pilot/test/xds"
 	"istio.io/istio/pilot/test/xdstest"
+	meshutil "istio.io/istio/pkg/config/mesh"
 	_ "istio.io/istio/pkg/config/xds" // registers Envoy's types, for conversion to JSON
 	"istio.io/istio/pkg/kube/inject"
 	"istio.io/istio/pkg/network"
@@ -202,12 +204,17 @@ func describeNode(pod *corev1.Pod, mesh *meshconfig.MeshConfig) *core.Node {
 		MeshID:         mesh.TrustDomain,
 		WorkloadName:   pod.Name,
 	}
-	metadata.ProxyConfig = (*model.NodeMetaProxyConfig)(proto.Clone(mesh.DefaultConfig).(*meshconfig.ProxyConfig))
+	config := proto.Clone(mesh.DefaultConfig).(*meshconfig.ProxyConfig)
+	// As getMeshConfig in pilot/cmd/pilot-agent/config merges them. What can't be read was refused by the injector.
+	if merged, err := meshutil.MergeProxyConfig(pod.Annotations[annotation.ProxyConfig.Name], config); err == nil {
+		config = merged
+	}
 	for _, container := range append(pod.Spec.InitContainers, pod.Spec.Containers...) {
 		if container.Name == inject.ProxyContainerName {
 			fromEnvironment(container, metadata)
 		}
 	}
+	metadata.ProxyConfig = (*model.NodeMetaProxyConfig)(config)
 	return &core.Node{
 		Cluster:  serviceCluster(pod, metadata.WorkloadName),
 		Id:       fmt.Sprintf("%s~%s~%s.%s~%s.svc.%s", nodeType(pod), pod.Status.PodIP, pod.Name, pod.Namespace, pod.Namespace, domain),

@@ -18,6 +18,8 @@ mod not_modelled;
 mod object;
 mod peer_authentication;
 mod pod;
+mod provider_host;
+mod proxy_config;
 mod pushed;
 mod resolved;
 mod service;
@@ -35,8 +37,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     authorization::*, capture::*, destination_rule::*, envoy_filter::*, family::*, gateway::*, material::*,
-    merged_gateway::*, mesh_config::*, not_modelled::*, object::*, peer_authentication::*, pod::*, pushed::*,
-    resolved::*, service::*, service_entry::*, sidecar_scope::*, svid::*, telemetry::*, virtual_service::*, webhook::*,
+    merged_gateway::*, mesh_config::*, not_modelled::*, object::*, peer_authentication::*, pod::*, provider_host::*,
+    proxy_config::*, pushed::*, resolved::*, service::*, service_entry::*, sidecar_scope::*, svid::*, telemetry::*,
+    virtual_service::*, webhook::*,
 };
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.

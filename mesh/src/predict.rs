@@ -21,6 +21,7 @@ mod certificate;
 mod conclude;
 mod dumps;
 mod fixes;
+mod forwarded;
 mod http;
 mod inbound;
 mod name;

@@ -37,7 +37,7 @@ pub(crate) use self::{
 use crate::{
     fault::{Fault, Faults},
     manifests::{Manifests, SetAside},
-    model::{Namespace, Resolved},
+    model::{KnownHosts, Namespace, Resolved},
 };
 
 /// Resolves what manifests leave open, and returns the warnings found on the way.
@@ -66,7 +66,8 @@ pub fn resolve_at(manifests: &Manifests, kept: &Addresses) -> Result<(Resolved, 
     workload_entry::warn(manifests, &programs, &mut faults);
     let external_names = services::external_names(manifests);
     services::add_aliases(services.iter_mut().chain(&mut entries), &external_names);
-    authorization_policy::warn(manifests, &config, &pods, &mut faults);
+    let hosts = KnownHosts { services: &services, entries: &entries, external_names: &external_names };
+    authorization_policy::warn(manifests, &config, &pods, hosts, &mut faults);
     proxy_configs::warn(manifests, &pods, &mut faults);
     peer_authentication::warn(manifests, &config, &pods, &services, &mut faults);
     let webhooks = webhooks::resolve(manifests, &services, &mut faults);
@@ -75,7 +76,7 @@ pub fn resolve_at(manifests: &Manifests, kept: &Addresses) -> Result<(Resolved, 
     let mode = |name: &String| (name.clone(), peer_authentication::of_namespace(&index, &config, name));
     let namespace_modes = namespaces.keys().map(mode).collect();
     let mesh = Resolved {
-        authorization_policies: authorization_policy::resolve(manifests, &config),
+        authorization_policies: authorization_policy::resolve(manifests, &config, hosts),
         destination_rules: destination_rule::resolve(manifests, &config),
         telemetries: telemetry::resolve(manifests),
         virtual_services: virtual_service::resolve(manifests, &config, &mut faults),

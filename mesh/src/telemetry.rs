@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::{
     manifests::telemetry::{CustomTagSpec, OpenTelemetryProvider, TracingSpec, WorkloadMode},
-    model::{Pod, Provider, ProviderKind, Resolved, Source, Telemetry},
+    model::{NoHost, Pod, Provider, ProviderKind, Resolved, Source, Telemetry},
 };
 
 #[cfg(test)]
@@ -47,10 +46,8 @@ pub struct Tracing<'m> {
 pub enum NoCollector {
     #[error("is of kind {0}, to which no spans are sent here")]
     Kind(String),
-    #[error("has service {0}, which the mesh does not know: no sidecar reports spans")]
-    NoService(String),
-    #[error("has service {0}, which several namespaces have: write NAMESPACE/{0}; without it no sidecar reports spans")]
-    SeveralServices(String),
+    #[error("{0}: no sidecar reports spans")]
+    Host(#[from] NoHost),
     #[error("has a sampler of Dynatrace, which is not supported: no spans are sent here")]
     Sampler,
 }
@@ -105,7 +102,7 @@ fn last<'a, T>(specs: &[(&Telemetry, &'a TracingSpec)], said: impl Fn(&'a Tracin
     specs.iter().rev().find_map(|(_, spec)| said(spec))
 }
 
-/// A provider as a collector of traces, with its host (`LookupCluster` in `pilot/pkg/model/telemetry_logging.go`).
+/// A provider as a collector of traces, with its host.
 ///
 /// # Errors
 /// Why it is none.
@@ -115,33 +112,17 @@ pub fn collector<'m>(
 ) -> Result<(&'m OpenTelemetryProvider, &'m str), NoCollector> {
     let collector = match &provider.kind {
         ProviderKind::OpenTelemetry(collector) => collector,
+        ProviderKind::Authorizer { .. } => return Err(NoCollector::Kind("external authorization".into())),
         ProviderKind::Other(kind) => return Err(NoCollector::Kind(kind.clone())),
     };
     if collector.dynatrace_sampler.is_some() {
         return Err(NoCollector::Sampler);
     }
-    let (namespace, host) = match collector.service.split_once('/') {
-        Some((namespace, host)) => (Some(namespace), host),
-        None => (None, collector.service.as_str()),
-    };
-    let services = mesh.services.iter().chain(&mesh.entries).map(|service| (&service.name.namespace, &service.host));
-    let names = mesh.external_names.iter().map(|name| (&name.name.namespace, &name.host));
-    let known = services.chain(names).filter(|(_, known)| known.as_str() == host);
-    let mut found: Vec<_> =
-        known.filter(|(of, _)| namespace.is_none_or(|namespace| namespace == of.as_str())).collect();
-    found.dedup_by_key(|(namespace, _)| *namespace);
-    match found[..] {
-        [] => Err(NoCollector::NoService(collector.service.clone())),
-        [(_, host)] => Ok((collector, host)),
-        _ => Err(NoCollector::SeveralServices(collector.service.clone())),
-    }
+    let host = mesh.known_hosts().find(&collector.service)?;
+    Ok((collector, host))
 }
 
-/// What a pod's ProxyConfig says of tracing: its annotation, and where that says nothing MeshConfig.
+/// What a pod's ProxyConfig says of tracing.
 fn proxy_tracing(mesh: &Resolved, pod: &Pod) -> ProxyTracing {
-    let annotation = pod.annotations.get("proxy.istio.io/config");
-    let annotation = annotation.and_then(|text| serde_saphyr::from_str::<Option<Value>>(text).ok().flatten());
-    let mut fields = mesh.config.proxy_config.get("tracing").and_then(Value::as_object).cloned().unwrap_or_default();
-    fields.extend(annotation.and_then(|config| config.get("tracing")?.as_object().cloned()).unwrap_or_default());
-    serde_json::from_value(Value::Object(fields)).unwrap_or_default()
+    pod.proxy_config(&mesh.config, "tracing")
 }

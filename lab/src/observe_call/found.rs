@@ -225,7 +225,8 @@ fn line_behind_gateway<'a>(
     to_there.find(|line| line.start_time.is_some_and(|time| call.includes(time)))
 }
 
-/// A sidecar's log line for a call: by the mark in its path, else by the connection's two ends, else by time.
+/// A sidecar's log line for a call: by the mark in its path, else by the connection's two ends, else by time. The client's end of a
+/// request with `x-forwarded-for` is the address in it, without a port.
 fn log_line<'a>(
     seen: &'a Observations,
     pod: &str,
@@ -241,10 +242,11 @@ fn log_line<'a>(
         let to_there = || newest_first().filter(|line| line.downstream_local_address == Some(dialled));
         // A connection between sidecars carries several calls: of its lines the one of this call's time counts.
         let of_peer = || to_there().filter(|line| line.downstream_remote_address == Some(peer));
-        let at_that_time = of_peer().find(|line| line.start_time.is_some_and(|time| call.includes(time)));
-        at_that_time.or_else(|| of_peer().next()).or_else(|| {
+        let in_time = |line: &Line| line.start_time.is_some_and(|time| call.includes(time));
+        let is_forwarded = |line: &Line| line.downstream_remote_address.is_some_and(|address| address.port() == 0);
+        let forwarded = || to_there().find(|line| is_forwarded(line) && in_time(line));
+        of_peer().find(|line| in_time(line)).or_else(forwarded).or_else(|| of_peer().next()).or_else(|| {
             // If a redirected connection reuses the port of an earlier one, conntrack changes it, and the sidecar sees the new port.
-            let in_time = |line: &Line| line.start_time.is_some_and(|time| call.includes(time));
             to_there().find(|line| of_host(line.downstream_remote_address) && in_time(line))
         })
     })

@@ -111,11 +111,12 @@ fn by_log(line: Option<&Line>, sidecar: Party, upstream: Party) -> Option<(Party
         | Outcome::FaultAbort
         | Outcome::DownstreamProtocolError(_)
         | Outcome::Rejected(_)
-        | Outcome::Denied(_) => sidecar,
-        Outcome::UpstreamReset(UpstreamReset::ProtocolError)
-        | Outcome::ResponseBrokeOff(UpstreamReset::ProtocolError)
+        | Outcome::Denied(_)
+        // Its own limit, and its own answer: what is upstream may be well, and only slow.
         | Outcome::ResponseTimeout
-        | Outcome::PerTryTimeout => upstream,
+        | Outcome::PerTryTimeout => sidecar,
+        Outcome::UpstreamReset(UpstreamReset::ProtocolError)
+        | Outcome::ResponseBrokeOff(UpstreamReset::ProtocolError) => upstream,
         _ => return None,
     };
     let reason = match outcome {

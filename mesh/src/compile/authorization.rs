@@ -53,16 +53,16 @@ impl<'a> Compiler<'a> {
         self.authorization(Layer::Tcp).map(filter).collect()
     }
 
-    /// What CUSTOM policies match whose provider MeshConfig does not have, provider by provider: it is denied.
+    /// What CUSTOM policies match whose provider can't decide, provider by provider: it is denied.
     fn denied_for_lack_of_a_provider(&self, layer: Layer) -> impl Iterator<Item = Built> {
         let domains = self.mesh.config.trust_domains();
         let mut by_provider: BTreeMap<&str, BTreeMap<String, RbacPolicy>> = BTreeMap::new();
         for policy in self.policies() {
             let Some(provider) = &policy.missing_provider else { continue };
-            let denied = by_provider.entry(provider).or_default();
+            let denied = by_provider.entry(&provider.name).or_default();
             if !policy.dry_run {
                 let rules = rules(policy, &domains, RbacAction::Deny, layer);
-                denied.extend(rules.into_iter().map(|(name, rule)| (denied_name(provider, &name), rule)));
+                denied.extend(rules.into_iter().map(|(name, rule)| (denied_name(&provider.name, &name), rule)));
             }
         }
         by_provider.into_values().map(|policies| Built {
@@ -96,8 +96,8 @@ impl<'a> Compiler<'a> {
                 }
                 let (name, because) = match provider {
                     Some(provider) => {
-                        let lacks = format!("{because}, whose provider {provider} is not in MeshConfig");
-                        (denied_name(provider, &name), lacks)
+                        let lacks = format!("{because}, whose provider {} {}", provider.name, provider.reason);
+                        (denied_name(&provider.name, &name), lacks)
                     }
                     None => (name, because),
                 };

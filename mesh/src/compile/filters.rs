@@ -12,7 +12,7 @@ use envoy_api::{
 use super::{Compiler, balancing, files, tracing::Traced, traffic_policy::duration};
 use crate::{
     manifests::telemetry::WorkloadMode::{self, Client, Server},
-    model::{DestinationRule, PathNormalization},
+    model::{DestinationRule, GatewayTopology, NodeMetadata, PathNormalization},
 };
 
 /// Envoy's default, set explicitly: a connection is closed after this long without bytes.
@@ -37,7 +37,7 @@ impl Compiler<'_> {
             stat_prefix: cluster.into(),
             cluster: cluster.into(),
             weighted_clusters: None,
-            idle_timeout: tcp.and_then(|tcp| duration(tcp.idle_timeout.as_deref())).or(Some(IDLE)),
+            idle_timeout: tcp.and_then(|tcp| duration(tcp.idle_timeout.as_deref())).or(Some(self.idle_timeout())),
             max_downstream_connection_duration: tcp.and_then(|tcp| duration(tcp.max_connection_duration.as_deref())),
             hash_policy: balancing::connection_hash(rule, subset),
             access_log: self.access_log(),
@@ -76,13 +76,15 @@ impl Compiler<'_> {
         let path = self.placement.config_dir.join(files::routes(routes));
         let rds = Rds { config_source: ConfigSource::path(path), route_config_name: routes.into() };
         let base = self.traced_http(format!("outbound_{listener}"), Client);
+        let topology = GatewayTopology::of(self.pod, &self.mesh.config);
         http(HttpConnectionManager {
             rds: Some(rds),
             http_filters: self.authorize_requests().into_iter().chain(route_filters()).collect(),
             server_name: "istio-envoy".into(),
             use_remote_address: Some(true),
-            http_protocol_options: Some(Http1ProtocolOptions::default()),
-            forward_client_cert_details: ForwardClientCertDetails::SanitizeSet,
+            xff_num_trusted_hops: Some(topology.num_trusted_proxies).filter(|hops| *hops > 0),
+            http_protocol_options: Some(Http1ProtocolOptions { accept_http_10: self.metadata().accepts_http_10 }),
+            forward_client_cert_details: topology.forward_client_cert_details(),
             set_current_client_cert_details: Some(SetCurrentClientCertDetails {
                 subject: Some(true),
                 cert: true,
@@ -101,8 +103,18 @@ impl Compiler<'_> {
             http_filters: vec![Router::filter()],
             access_log: vec![],
             upgrade_configs: vec![],
+            http_protocol_options: None,
             ..base
         })
+    }
+
+    /// How long a connection may be idle, where no policy says it.
+    fn idle_timeout(&self) -> ProtoDuration {
+        self.metadata().idle_timeout.map_or(IDLE, ProtoDuration)
+    }
+
+    fn metadata(&self) -> NodeMetadata {
+        self.pod.sidecar.as_ref().map(|proxy| proxy.metadata).unwrap_or_default()
     }
 
     /// The settings of those whose requests are traced, as calls of one kind.
@@ -128,14 +140,18 @@ impl Compiler<'_> {
             server_name: String::new(),
             server_header_transformation: Some(ServerHeaderTransformation::Overwrite),
             use_remote_address: Some(false),
+            xff_num_trusted_hops: None,
             forward_client_cert_details: ForwardClientCertDetails::Sanitize,
             set_current_client_cert_details: None,
             access_log: self.access_log(),
             upgrade_configs: vec![UpgradeConfig { upgrade_type: "websocket".into() }],
-            http_protocol_options: None,
+            http_protocol_options: self
+                .metadata()
+                .accepts_http_10
+                .then_some(Http1ProtocolOptions { accept_http_10: true }),
             http2_protocol_options: None,
             common_http_protocol_options: Some(CommonHttpProtocolOptions {
-                idle_timeout: Some(IDLE),
+                idle_timeout: Some(self.idle_timeout()),
                 ..CommonHttpProtocolOptions::default()
             }),
             stream_idle_timeout: Some(seconds(0)),

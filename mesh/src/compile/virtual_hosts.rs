@@ -217,11 +217,7 @@ fn is_for(matched: &HttpMatch, caller: &Pod, called: &Called<'_>) -> bool {
     let of_port = matched.port == 0 || matched.port == u32::from(port);
     let of_source = match matched.gateways.is_empty() {
         false => matched.gateways.iter().any(|one| one == gateway),
-        true => {
-            let has = |(key, value): (&String, &String)| caller.labels.get(key) == Some(value);
-            let namespace = &matched.source_namespace;
-            matched.source_labels.iter().all(has) && (namespace.is_empty() || *namespace == caller.name.namespace)
-        }
+        true => matched.is_for_source(caller),
     };
     of_port && of_source
 }

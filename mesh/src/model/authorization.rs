@@ -34,8 +34,8 @@ pub struct AuthorizationPolicy {
     pub action: Action,
     /// Whether it is evaluated and not enforced.
     pub dry_run: bool,
-    /// For CUSTOM, the provider that is to decide, if MeshConfig has none of that name: what the rules match is then denied.
-    pub missing_provider: Option<String>,
+    /// For CUSTOM, the provider that is to decide, if it can't: what the rules match is then denied.
+    pub missing_provider: Option<MissingProvider>,
     /// Which pods it selects, by their labels; all if empty.
     pub selector: BTreeMap<String, String>,
     /// What it is attached to in place of pods.
@@ -44,6 +44,14 @@ pub struct AuthorizationPolicy {
     pub rules: Vec<Rule>,
     /// Its document.
     pub source: Source,
+}
+
+/// A provider that can't decide.
+#[derive(Clone, Debug)]
+pub struct MissingProvider {
+    pub name: String,
+    /// Why, such as `is not in MeshConfig`.
+    pub reason: String,
 }
 
 /// For how much of the mesh a policy is.

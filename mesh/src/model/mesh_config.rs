@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     object::Source,
-    telemetry::{DefaultProviders, Provider, ProviderKind},
+    telemetry::{DefaultProviders, Provider},
 };
 use crate::manifests::traffic_policy::TcpKeepalive;
 
@@ -122,14 +122,6 @@ pub enum TlsFloor {
 }
 
 impl MeshConfig {
-    /// Whether a provider of this name authorizes requests (`pilot/pkg/security/authz/builder/extauthz.go`).
-    pub fn has_authorizer(&self, name: &str) -> bool {
-        const AUTHORIZERS: [&str; 2] = ["envoyExtAuthzHttp", "envoyExtAuthzGrpc"];
-        let authorizes =
-            |kind: &ProviderKind| matches!(kind, ProviderKind::Other(kind) if AUTHORIZERS.contains(&kind.as_str()));
-        self.providers.iter().any(|provider| provider.name == name && authorizes(&provider.kind))
-    }
-
     /// The trust domain as written in SPIFFE ids, which cannot contain an `@` (`pkg/spiffe/spiffe.go`).
     pub fn spiffe_domain(&self) -> String {
         self.trust_domain.replace('@', ".")

@@ -13,6 +13,7 @@ use super::{
     family::Family,
     object::{ObjectName, Source},
     peer_authentication::EffectivePeerAuthentication,
+    proxy_config::NodeMetadata,
     svid::SvidKind,
 };
 
@@ -284,4 +285,6 @@ pub struct Sidecar {
     pub mounts: Vec<Mount>,
     /// The container ports on which the textbook's sidecar speaks TLS to its app, with the annotation's place.
     pub tls_to_app: BTreeMap<u16, Source>,
+    /// What it reports of itself.
+    pub metadata: NodeMetadata,
 }

@@ -62,6 +62,8 @@ pub struct Provider {
 pub enum ProviderKind {
     /// A collector of traces.
     OpenTelemetry(Box<OpenTelemetryProvider>),
+    /// Who authorizes requests (`envoyExtAuthzHttp`, `envoyExtAuthzGrpc`), at this service.
+    Authorizer { service: String },
     /// Another one, by its field's name.
     Other(String),
 }

@@ -47,6 +47,15 @@ pub struct Rule<T> {
     pub source: Source,
 }
 
+impl HttpMatch {
+    /// Whether the caller has the labels, and is in the namespace.
+    pub fn is_for_source(&self, caller: &Pod) -> bool {
+        let has = |(key, value): (&String, &String)| caller.labels.get(key) == Some(value);
+        let namespace = &self.source_namespace;
+        self.source_labels.iter().all(has) && (namespace.is_empty() || *namespace == caller.name.namespace)
+    }
+}
+
 impl VirtualService {
     /// Such as `VirtualService default/reviews`.
     pub fn full_name(&self) -> String {
@@ -62,6 +71,24 @@ impl VirtualService {
     /// Whether it is for sidecars.
     pub fn is_for_sidecars(&self) -> bool {
         self.gateways.is_empty() || self.gateways.iter().any(|gateway| gateway == MESH_GATEWAY)
+    }
+
+    /// Whether it has routes of HTTP for a caller's sidecar. Where it has none, another one for the host counts
+    /// (`BuildHTTPRoutesForVirtualService` in `pilot/pkg/networking/core/route/route.go`).
+    pub fn has_http_for(&self, caller: &Pod) -> bool {
+        self.has_http(|matched| match matched.gateways.is_empty() {
+            true => matched.is_for_source(caller),
+            false => matched.gateways.iter().any(|gateway| gateway == MESH_GATEWAY),
+        })
+    }
+
+    /// Whether it has routes of HTTP for all sidecars.
+    pub fn has_http_for_all(&self) -> bool {
+        self.has_http(|matched| matched.source_labels.is_empty() && matched.source_namespace.is_empty())
+    }
+
+    fn has_http(&self, is_for: impl Fn(&HttpMatch) -> bool) -> bool {
+        self.http.iter().any(|rule| rule.spec.matches.is_empty() || rule.spec.matches.iter().any(&is_for))
     }
 
     /// How widely a namespace sees it: 0 as private to it, 1 as exported to it by name, 2 as for all (`initVirtualServices` in

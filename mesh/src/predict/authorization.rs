@@ -1,6 +1,6 @@
 //! The RBAC filters of a sidecar: what they decide, and which policy decides it.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, net::IpAddr};
 
 use envoy_api::{Rbac, RbacAction};
 use envoy_rules::{
@@ -32,8 +32,8 @@ pub(super) struct Asks<'a> {
     pub(super) tls: Option<&'a TlsFacts>,
     /// The SNI that an inspector read.
     pub(super) server_name: &'a str,
-    /// The request; none for a connection.
-    pub(super) request: Option<RequestHead<'a>>,
+    /// The request, and the address of its client; none for a connection.
+    pub(super) request: Option<(RequestHead<'a>, IpAddr)>,
 }
 
 impl Simulation<'_> {
@@ -52,10 +52,10 @@ impl Simulation<'_> {
         let facts = Facts {
             destination: at.arrival.destination,
             peer_address: at.arrival.source,
-            client_address: at.arrival.source,
+            client_address: asks.request.map_or(at.arrival.source, |(_, client)| client),
             peer: asks.tls.map(|_| Peer { uri_sans: &names, ..Peer::default() }),
             server_name: asks.server_name,
-            request: asks.request,
+            request: asks.request.map(|(request, _)| request),
         };
         let wording = Wording { sidecar: self.world.sidecar(at.host)?, filters, facts: &facts };
         let mut because = Vec::new();

@@ -250,7 +250,7 @@ fn vouches(root: &Authority, issuer: &Authority) -> bool {
 
 /// Whether a DNS SAN, perhaps with a wildcard for its first label, is for a host.
 fn is_for(san: &str, host: &str) -> bool {
-    let wildcard = || Some(san.strip_prefix("*.")? == host.split_once('.')?.1);
+    let wildcard = || Some(san.strip_prefix("*.")?.eq_ignore_ascii_case(host.split_once('.')?.1));
     san.eq_ignore_ascii_case(host) || wildcard().unwrap_or(false)
 }
 

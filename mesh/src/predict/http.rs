@@ -87,6 +87,8 @@ impl Simulation<'_> {
             }
             Normalized::Redirected(_) | Normalized::Rejected => return Ok(self.not_normal(at, codec, &request.path)),
         };
+        let (request, client) = request.received(manager, at.arrival.source, at.ended_tls);
+        let request = &request;
         let sidecar = self.world.sidecar(at.host)?;
         let by_file = manager.rds.as_ref().and_then(|rds| sidecar.routes(&rds.route_config_name));
         if let Some((rds, reason)) =
@@ -95,13 +97,13 @@ impl Simulation<'_> {
             return Err(CallError::Unread { resource: rds.route_config_name.clone(), reason: reason.clone() });
         }
         let found = match manager.route_config.as_ref().or(by_file) {
-            Some(routes) if needs_tls(routes, request, at.ended_tls)? => {
+            Some(routes) if needs_tls(routes, request)? => {
                 return Ok(self.redirected_to_https(at, codec, &routes.name, request));
             }
             Some(routes) => find_route(routes, request)?.map(|found| (routes, found)),
             None => None,
         };
-        let asks = Asks { tls: inside.tls, server_name: inside.server_name, request: Some(request.head()) };
+        let asks = Asks { tls: inside.tls, server_name: inside.server_name, request: Some((request.head(), client)) };
         if let Some(details) = self.authorized(&at, &rules(manager), &asks)? {
             return Ok(self.answered(at, codec, &Outcome::Denied(details.into())));
         }
@@ -167,7 +169,7 @@ impl Simulation<'_> {
             let virtual_host = &routes.virtual_hosts[found.virtual_host].name;
             self.trace.route = Some(route::taken(virtual_host, route, request, Some(&rewritten)));
         }
-        let hash = hash_of(action, &rewritten, at.arrival.source);
+        let hash = hash_of(action, &rewritten, client);
         let timeout = timeout::of_route(action);
         let shared = Shared { of_request: alpn_filter(manager), hash, timeout, ..shared.clone() };
         let policy = policy.map(RetryPolicy::new);
@@ -346,8 +348,8 @@ fn read_as(configured: CodecType, alpn: Option<&str>, sent: &[Sent]) -> Version 
 }
 
 /// Whether a request is redirected to HTTPS.
-fn needs_tls(routes: &RouteConfiguration, request: &Request, has_tls: bool) -> Result<bool, CallError> {
-    Ok(!has_tls && route_table(routes)?.requires_tls(&request.authority))
+fn needs_tls(routes: &RouteConfiguration, request: &Request) -> Result<bool, CallError> {
+    Ok(request.head().scheme != "https" && route_table(routes)?.requires_tls(&request.authority))
 }
 
 fn route_table(routes: &RouteConfiguration) -> Result<RouteTable, CallError> {
@@ -364,9 +366,7 @@ fn find_route(routes: &RouteConfiguration, request: &Request) -> Result<Option<R
 
 /// The hash of a request, if its route has a policy for one, and the request has what is hashed. A cookie that a sidecar would set
 /// depends on the port of the call.
-fn hash_of(action: &RouteAction, request: &Request, source: IpAddr) -> Option<u64> {
-    let forwarded = request.headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
-    let client = forwarded.and_then(|list| list.rsplit(',').next()?.trim().parse().ok()).unwrap_or(source);
+fn hash_of(action: &RouteAction, request: &Request, client: IpAddr) -> Option<u64> {
     let mut is_unknown = false;
     let hash = hash::of_request(&action.hash_policy, &request.head(), client, |_| {
         is_unknown = true;

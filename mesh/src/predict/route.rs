@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use envoy_api::{ClusterWeight, DirectResponseBody, HttpFault, Route, RouteAction};
 use envoy_rules::{
+    forwarded,
     rewrite::{self, Mutations, plain_value},
     route::RequestHead,
 };
@@ -17,7 +18,7 @@ impl Request {
     /// What routes match of it.
     pub(super) fn head(&self) -> RequestHead<'_> {
         let Self { authority, path, method, headers, .. } = self;
-        RequestHead { authority, path, method: method.as_str(), scheme: "http", headers }
+        RequestHead { authority, path, method: method.as_str(), scheme: forwarded::scheme(headers, false), headers }
     }
 
     /// It as a route sends it to one of its clusters.

@@ -37,7 +37,7 @@ fn external_authorizers<'a>(ends: &Ends<'a>) -> impl Iterator<Item = Note> + use
     let policies = server.into_iter().flat_map(|server| ends.mesh.authorization_of(server));
     policies.filter(|policy| policy.action == Action::Custom && policy.missing_provider.is_none()).map(|policy| {
         let text = format!(
-            "{} leaves the decision to an external authorizer, which is not asked: it may refuse the call",
+            "{} leaves requests that its rules match to an external authorizer, which is not asked: it may refuse the call",
             policy.full_name()
         );
         Note::new(NoteKind::NotModelled, text).about(&policy.source)

@@ -7,22 +7,22 @@ use crate::{
         Manifests, Object,
         authorization_policy::{Action, AuthorizationPolicySpec as Spec},
     },
-    model::{AuthorizationPolicy, DRY_RUN, MeshConfig, Pod, parse_bool},
+    model::{AuthorizationPolicy, DRY_RUN, KnownHosts, MeshConfig, MissingProvider, Pod, ProviderKind, parse_bool},
 };
 
 /// All policies, the oldest first (`GetAuthorizationPolicies` in `pilot/pkg/model/authorization.go`).
-pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> Vec<AuthorizationPolicy> {
+pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, hosts: KnownHosts<'_>) -> Vec<AuthorizationPolicy> {
     let mut policies: Vec<_> = manifests.authorization_policies.iter().collect();
     policies.sort_by_key(|policy| &policy.head.age);
-    policies.into_iter().map(|policy| resolved(policy, config)).collect()
+    policies.into_iter().map(|policy| resolved(policy, config, hosts)).collect()
 }
 
-fn resolved(policy: &Object<Spec>, config: &MeshConfig) -> AuthorizationPolicy {
+fn resolved(policy: &Object<Spec>, config: &MeshConfig, hosts: KnownHosts<'_>) -> AuthorizationPolicy {
     let spec = &policy.body;
     AuthorizationPolicy {
         name: policy.head.name.clone(),
         action: spec.action,
-        missing_provider: missing_provider(spec, config).map(str::to_owned),
+        missing_provider: missing_provider(spec, config, hosts),
         dry_run: policy.head.annotations.get(DRY_RUN).and_then(|text| parse_bool(text)).unwrap_or(false),
         selector: spec.selector.as_ref().map(|selector| selector.match_labels.clone()).unwrap_or_default(),
         targets: spec.targets().cloned().collect(),
@@ -31,14 +31,27 @@ fn resolved(policy: &Object<Spec>, config: &MeshConfig) -> AuthorizationPolicy {
     }
 }
 
-/// The provider of a CUSTOM policy, if MeshConfig has none of that name that authorizes.
-fn missing_provider<'p>(spec: &'p Spec, config: &MeshConfig) -> Option<&'p str> {
-    let name = spec.provider.as_ref().filter(|_| spec.action == Action::Custom)?.name.as_str();
-    (!config.has_authorizer(name)).then_some(name)
+/// The provider of a CUSTOM policy, if it can't be asked (`processExtensionProvider` in
+/// `pilot/pkg/security/authz/builder/extauthz.go`).
+fn missing_provider(spec: &Spec, config: &MeshConfig, hosts: KnownHosts<'_>) -> Option<MissingProvider> {
+    let name = &spec.provider.as_ref().filter(|_| spec.action == Action::Custom)?.name;
+    let provider = config.providers.iter().find(|provider| provider.name == *name);
+    let reason = match provider.map(|provider| &provider.kind) {
+        Some(ProviderKind::Authorizer { service }) => hosts.find(service).err()?.to_string(),
+        Some(_) => "does not authorize".into(),
+        None => "is not in MeshConfig".into(),
+    };
+    Some(MissingProvider { name: name.clone(), reason })
 }
 
 /// Warns about policies that are for no sidecar, and about what is not modelled.
-pub(super) fn warn(manifests: &Manifests, config: &MeshConfig, pods: &[Pod], faults: &mut Faults) {
+pub(super) fn warn(
+    manifests: &Manifests,
+    config: &MeshConfig,
+    pods: &[Pod],
+    hosts: KnownHosts<'_>,
+    faults: &mut Faults,
+) {
     for policy in &manifests.authorization_policies {
         let namespace = &policy.head.name.namespace;
         let selector = policy.body.selector.as_ref().map(|selector| &selector.match_labels);
@@ -58,10 +71,8 @@ pub(super) fn warn(manifests: &Manifests, config: &MeshConfig, pods: &[Pod], fau
             };
             faults.warn(policy, "spec.selector.matchLabels", message);
         }
-        if let Some(provider) = missing_provider(&policy.body, config) {
-            let message = format!(
-                "MeshConfig has no extensionProviders named {provider} that authorize: sidecars deny what the rules match"
-            );
+        if let Some(MissingProvider { name, reason }) = missing_provider(&policy.body, config, hosts) {
+            let message = format!("extension provider {name} {reason}: sidecars deny what the rules match");
             faults.warn(policy, "spec.provider.name", message);
         } else if policy.body.action == Action::Custom {
             let message =

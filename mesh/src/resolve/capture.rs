@@ -1,7 +1,7 @@
 //! What a sidecar's redirects capture: the `traffic.sidecar.istio.io/*` annotations with injection's defaults
 //! (`pkg/kube/inject/validate.go`, `pkg/kube/inject/template.go`, `files/injection-template.yaml`).
 
-mod proxy_config;
+pub(super) mod proxy_config;
 
 use std::str::FromStr;
 
@@ -39,7 +39,7 @@ const OWN_PORTS: [u16; 2] = [PROMETHEUS_PORT, HEALTH_PORT];
 pub(super) fn of(pod: &Draft<'_>, mesh: &MeshConfig, proxy_configs: &ProxyConfigs<'_>, faults: &mut Faults) -> Capture {
     let mut read = Annotations { pod, mesh, faults };
     read.refuse_unknown();
-    let config = proxy_config::read(&mut read, &proxy_configs.layers(&pod.name.namespace, &pod.labels));
+    let config = proxy_config::read(&mut read, proxy_configs);
     let mode = match pod.annotations.get(MODE) {
         Some(mode) => read.mode_of(MODE, mode),
         None => config.mode,

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use self::sources::Settings;
+use super::capture::proxy_config::{self, Effect};
 use crate::{
     fault::Faults,
     manifests::{Manifests, nearest, read, telemetry::ExtensionProvider},
@@ -211,6 +212,19 @@ impl Reader<'_, '_> {
             }
             "defaultConfig" => {
                 let fields = value.as_object().ok_or_else(|| whole("expected a ProxyConfig".into()))?;
+                for (part, value) in fields {
+                    let field = self.settings.field(&format!("defaultConfig.{part}"));
+                    match proxy_config::effect(part, value) {
+                        Effect::Read | Effect::None => {}
+                        Effect::NotRead(part) => {
+                            let message = format!("{part} is not supported yet: it may change what is answered here");
+                            self.faults.set_aside(self.settings.object, &field, message);
+                        }
+                        Effect::Unknown(fix) => {
+                            self.faults.error(self.settings.object, field, format!("unknown field{fix}"));
+                        }
+                    }
+                }
                 self.config.proxy_config.extend(fields.clone());
             }
             _ => match decisive(name) {
@@ -239,6 +253,7 @@ impl Reader<'_, '_> {
 
     /// A later source replaces those of the same names (`applyMeshConfig` in `pkg/config/mesh/mesh.go`).
     fn providers(&mut self, value: &Value) -> Result<(), Wrong> {
+        const AUTHORIZERS: [&str; 2] = ["envoyExtAuthzHttp", "envoyExtAuthzGrpc"];
         const KINDS: [&str; 15] = [
             "datadog",
             "envoyExtAuthzGrpc",
@@ -270,7 +285,7 @@ impl Reader<'_, '_> {
                 let meant = nearest(unknown, KINDS.into_iter()).map(|meant| format!("; did you mean {meant}?"));
                 return Err((format!("[{i}].{unknown}"), format!("unknown field{}", meant.unwrap_or_default())));
             }
-            let kind = match (opentelemetry, others.into_keys().next()) {
+            let kind = match (opentelemetry, others.into_iter().next()) {
                 (Some(collector), None) if collector.service.is_empty() => {
                     return Err((format!("[{i}].opentelemetry.service"), "is missing".into()));
                 }
@@ -279,9 +294,16 @@ impl Reader<'_, '_> {
                     return Err((format!("[{i}].opentelemetry.port"), message));
                 }
                 (Some(collector), None) => ProviderKind::OpenTelemetry(Box::new(collector)),
-                (None, Some(kind)) => ProviderKind::Other(kind),
+                (None, Some((kind, of))) if AUTHORIZERS.contains(&kind.as_str()) => {
+                    let service = of.get("service").and_then(Value::as_str).unwrap_or_default();
+                    if service.is_empty() {
+                        return Err((format!("[{i}].{kind}.service"), "is missing".into()));
+                    }
+                    ProviderKind::Authorizer { service: service.to_owned() }
+                }
+                (None, Some((kind, _))) => ProviderKind::Other(kind),
                 (None, None) => return Err(at(format!("needs one of {}", KINDS.join(", ")))),
-                (Some(_), Some(other)) => return Err(at(format!("has both opentelemetry and {other}; keep one"))),
+                (Some(_), Some((other, _))) => return Err(at(format!("has both opentelemetry and {other}; keep one"))),
             };
             let source = self.settings.source.at(self.settings.field(&format!("extensionProviders[{i}]")));
             self.config.providers.retain(|earlier| earlier.name != name);

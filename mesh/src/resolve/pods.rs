@@ -73,6 +73,7 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, kept: &Address
             svid: svid_kind(&draft, faults),
             mounts,
             tls_to_app: tls_to_app::of(&draft, faults),
+            metadata: capture::proxy_config::node_metadata(&draft, config, &proxy_configs),
         });
         let labels = match &sidecar {
             Some(proxy) => injected_labels(&draft, proxy.role),

@@ -41,6 +41,9 @@ pub struct HttpConnectionManager {
     /// Whether the peer's address is used as the client's and appended to `x-forwarded-for`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_remote_address: Option<bool>,
+    /// The number of trusted proxies before the peer; none if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xff_num_trusted_hops: Option<u32>,
     /// What happens to `x-forwarded-client-cert`; `SANITIZE` by default.
     #[serde(default)]
     pub forward_client_cert_details: ForwardClientCertDetails,

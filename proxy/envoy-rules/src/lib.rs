@@ -12,6 +12,7 @@
 //! | whether a request or a connection is authorized | [`rbac`], [`path_template`] |
 //! | what a path is normalized to | [`path`] |
 //! | what a route makes of a request, and where a redirect leads | [`rewrite`], [`cors`] |
+//! | who the client of a request is, behind other proxies | [`forwarded`] |
 //! | how to connect to a cluster | [`upstream`] |
 //! | which endpoint a hash leads to | [`hash`], [`hash_table`] |
 //! | when an endpoint that fails is left out | [`outlier`] |
@@ -27,6 +28,7 @@ mod build;
 pub mod codec;
 mod connection;
 pub mod cors;
+pub mod forwarded;
 pub mod grpc;
 pub mod hash;
 pub mod hash_table;

@@ -8,7 +8,7 @@ use envoy_api::{
     HttpFilterConfig, ProtoDuration, RouteConfiguration, ServerHeaderTransformation, SetCurrentClientCertDetails,
     TrafficDirection,
 };
-use envoy_rules::path::Normalization;
+use envoy_rules::{forwarded::Trust, path::Normalization};
 use http::{HeaderName, HeaderValue};
 
 use super::{peer_metadata::PeerExchange, route::Routes, timeout::timeout, trace::Tracing};
@@ -37,7 +37,7 @@ pub struct Hcm {
     pub(super) routes: Arc<ArcSwap<Routes>>,
     pub(super) server_name: HeaderValue,
     pub(super) server_header: ServerHeaderTransformation,
-    pub(super) use_remote_address: bool,
+    pub(super) trust: Trust,
     pub(super) client_cert: ForwardClientCertDetails,
     pub(super) client_cert_details: SetCurrentClientCertDetails,
     pub(super) generate_request_id: bool,
@@ -163,7 +163,7 @@ impl Hcm {
                 .map_err(|_| Fault::Value { value: server_name.to_owned(), not: "not a header value" })
                 .at("server_name")?,
             server_header: config.server_header_transformation.unwrap_or(ServerHeaderTransformation::Overwrite),
-            use_remote_address: config.use_remote_address.unwrap_or(false),
+            trust: Trust::new(config),
             client_cert: config.forward_client_cert_details,
             client_cert_details: config.set_current_client_cert_details.clone().unwrap_or_default(),
             generate_request_id: config.generate_request_id.unwrap_or(true),

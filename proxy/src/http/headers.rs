@@ -3,6 +3,7 @@
 use std::{cell::RefCell, fmt::Write as _, net::SocketAddr};
 
 use envoy_api::{ForwardClientCertDetails, ServerHeaderTransformation};
+use envoy_rules::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{CONNECTION, DATE, SERVER, TE, TRANSFER_ENCODING, UPGRADE},
@@ -15,8 +16,6 @@ use crate::stream_info::{ConnectionInfo, TlsInfo};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXTERNAL_ADDRESS: HeaderName = HeaderName::from_static("x-envoy-external-address");
@@ -55,7 +54,7 @@ pub(super) fn prepare_request(
 ) -> Option<SocketAddr> {
     remove_hop_by_hop(headers, keep_upgrade);
     te(headers);
-    for name in [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REQUEST_ID] {
+    for name in [FORWARDED_FOR, FORWARDED_PROTO, X_REQUEST_ID] {
         join(headers, &name);
     }
     for name in INTERNAL_ONLY {
@@ -63,13 +62,14 @@ pub(super) fn prepare_request(
     }
     let client = forwarded_for(headers, hcm, connection);
     forwarded_proto(headers, hcm, connection);
-    if hcm.use_remote_address {
+    if hcm.trust.use_remote_address {
         for name in EDGE_ONLY {
             headers.remove(name);
         }
-        headers.insert(EXTERNAL_ADDRESS, text(&connection.remote.0.ip().to_string()));
+        let address = client.unwrap_or(connection.remote.0).ip();
+        headers.insert(EXTERNAL_ADDRESS, text(&address.to_string()));
     }
-    let from_outside = hcm.use_remote_address && !hcm.preserve_external_request_id;
+    let from_outside = hcm.trust.use_remote_address && !hcm.preserve_external_request_id;
     if hcm.generate_request_id && (from_outside || !headers.contains_key(X_REQUEST_ID)) {
         headers.insert(X_REQUEST_ID, text(&uuid::Uuid::new_v4().to_string()));
     }
@@ -144,22 +144,20 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap, keep_upgrade: bool) {
 }
 
 fn forwarded_for(headers: &mut HeaderMap, hcm: &Hcm, connection: &ConnectionInfo) -> Option<SocketAddr> {
-    let before: Vec<_> = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
+    let before: Vec<_> = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
     let before = before.join(",");
-    if hcm.use_remote_address {
+    if hcm.trust.use_remote_address {
         let peer = connection.remote.0.ip();
         let all = if before.is_empty() { peer.to_string() } else { format!("{before},{peer}") };
-        headers.insert(X_FORWARDED_FOR, text(&all));
-        return None;
+        headers.insert(FORWARDED_FOR, text(&all));
     }
-    let last = before.rsplit(',').next().unwrap_or_default().trim();
-    last.parse().ok().map(|ip| SocketAddr::new(ip, 0))
+    hcm.trust.client(&before).map(|ip| SocketAddr::new(ip, 0))
 }
 
 fn forwarded_proto(headers: &mut HeaderMap, hcm: &Hcm, connection: &ConnectionInfo) {
-    if hcm.use_remote_address || !headers.contains_key(X_FORWARDED_PROTO) {
+    if !hcm.trust.keeps_proto() || !headers.contains_key(FORWARDED_PROTO) {
         let scheme = if connection.tls.is_some() { "https" } else { "http" };
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
 use envoy_api::{ClusterWeight, RouteAction};
 use envoy_rules::{
     cors::{self, Cors},
-    hash,
+    forwarded, hash,
     outcome::Outcome,
     path::{Normalization, Normalized},
     rewrite::{self, Mutations},
@@ -114,7 +114,7 @@ pub(super) async fn handle(
         let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let path = head.path.as_deref().unwrap_or_default();
         let method = head.method.as_str();
-        let scheme = if connection.info.tls.is_some() { "https" } else { "http" };
+        let scheme = forwarded::scheme(&head.headers, connection.info.tls.is_some());
         let facts = route::RequestHead { authority, path, method, scheme, headers: &head.headers };
         let route = hcm.routes.load().find(&facts).cloned().filter(|_| head.method != Method::CONNECT);
         let client = exchange.http.client;
@@ -194,7 +194,7 @@ fn with_head<T>(exchange: &Exchange, ask: impl FnOnce(&route::RequestHead<'_>) -
     let authority = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let path = head.and_then(|head| head.path.as_deref()).unwrap_or_default();
     let method = head.map_or("", |head| head.method.as_str());
-    let scheme = if exchange.stream.connection.tls.is_some() { "https" } else { "http" };
+    let scheme = forwarded::scheme(headers, exchange.stream.connection.tls.is_some());
     ask(&route::RequestHead { authority, path, method, scheme, headers })
 }
 

@@ -19,7 +19,7 @@ use tests::chaos::{self, Options, Report};
 ///
 /// HTTP/1, HTTP/2 and TCP with random bytes that are echoed, half-closed connections and slow readers, through sidecars with two workers.
 /// Every 10 s all certificates are replaced; in between STRICT is toggled, clusters, listeners and filter chains are swapped, the disk is
-/// full, sidecars run out of descriptors, stop, and are killed. Which connections have to live through what is in
+/// full, links are cut, sidecars run out of descriptors, stop, and are killed. Which connections have to live through what is in
 /// tests/src/chaos/judge.rs. Exit codes: 0 nothing was lost or altered without an explanation, 1 something was, 2 it could not run,
 /// 130 a signal ended it early.
 #[derive(Parser)]

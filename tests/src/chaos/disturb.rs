@@ -59,6 +59,11 @@ impl<'a> Disturber<'a> {
                 hold(time);
                 Ok(kill(pid, Signal::SIGCONT)?)
             }
+            Disturbance::Cut(time) => {
+                self.lab.done(&["fault", "partition", "client", "server"])?;
+                hold(time);
+                self.lab.done(&["fault", "clear", "--all"]).map(drop)
+            }
             Disturbance::Kill => self.kill_and_replace("changing"),
         }
     }

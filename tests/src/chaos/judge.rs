@@ -1,5 +1,7 @@
 //! Which failures a disturbance explains.
 
+use std::ops::RangeInclusive;
+
 use demo_apps::{failure::FailureKind, report::RequestReport};
 
 use super::plan::{Disturbance, Sidecar};
@@ -47,7 +49,8 @@ pub(super) enum Verdict {
     Endless,
 }
 
-/// How long connections of a filter chain that is gone can go on: Envoy's `--drain-time-s` in a lab.
+/// How long connections of a filter chain that is gone can go on: Envoy's `--drain-time-s` in a lab, and in Istio
+/// (`drainDuration` in pilot's `mesh.DefaultProxyConfig`).
 const DRAIN_NS: u64 = 45_000_000_000;
 
 /// How long after a disturbance its effects can reach an app: sidecars try again, and detect what is gone.
@@ -59,8 +62,8 @@ pub(super) fn judge(request: &RequestReport, path: Path, used: Use, windows: &[W
         return Verdict::Altered;
     }
     let explains = |(index, window): &(usize, &Window)| {
-        let until = end_of_effect(*index, window, path, used, windows);
-        until.is_some_and(|until| request.ended_ns >= window.began_ns && request.began_ns <= until)
+        let effect = effect(*index, window, path, used, windows);
+        effect.is_some_and(|time| request.ended_ns >= *time.start() && request.began_ns <= *time.end())
     };
     let found = windows.iter().enumerate().find(explains);
     match found {
@@ -75,23 +78,28 @@ fn is_endless(request: &RequestReport) -> bool {
     timed_out && request.sent > 0 && request.received == request.sent
 }
 
-/// Until when a disturbance can make requests fail; `None` if it never may.
-fn end_of_effect(index: usize, window: &Window, path: Path, used: Use, windows: &[Window]) -> Option<u64> {
-    let soon = window.ended_ns + AFTER_NS;
+/// When a disturbance can make requests fail; `None` if it never may.
+fn effect(index: usize, window: &Window, path: Path, used: Use, windows: &[Window]) -> Option<RangeInclusive<u64>> {
+    let soon = window.began_ns..=window.ended_ns + AFTER_NS;
+    // HTTP moves to new connections meanwhile, which is what draining is for. Raw bytes have no such way.
+    let end_of_drain = *soon.start() + DRAIN_NS..=*soon.end() + DRAIN_NS;
     match window.disturbance {
         Disturbance::Rotate
-        | Disturbance::Permissive
         | Disturbance::Clusters
         | Disturbance::Listeners
         | Disturbance::Disk(_)
-        | Disturbance::Stop(..) => None,
+        | Disturbance::Stop(..)
+        | Disturbance::Cut(_) => None,
         // As long as it is in force; connections of plaintext that were open drain.
-        Disturbance::Strict => {
+        Disturbance::Strict if path == Path::Outside => {
             let ends = windows[index..].iter().find(|next| next.disturbance == Disturbance::Permissive);
-            (path == Path::Outside).then(|| ends.map_or(u64::MAX, |next| next.ended_ns + AFTER_NS))
+            Some(*soon.start()..=ends.map_or(u64::MAX, |next| next.ended_ns + AFTER_NS))
         }
-        // HTTP moves to new connections, which is what draining is for.
-        Disturbance::Chains => (path == Path::Changing && used != Use::Http).then_some(soon + DRAIN_NS),
+        // Mutual TLS has other filter chains under each mode: with and without a match of ALPN.
+        Disturbance::Strict | Disturbance::Permissive => {
+            (path != Path::Outside && used == Use::Kept).then_some(end_of_drain)
+        }
+        Disturbance::Chains => (path == Path::Changing && used != Use::Http).then_some(end_of_drain),
         Disturbance::Descriptors(Sidecar::Client, _) => (path != Path::Outside && used != Use::Kept).then_some(soon),
         Disturbance::Descriptors(Sidecar::Server, _) => (path != Path::Changing && used != Use::Kept).then_some(soon),
         Disturbance::Kill => (path == Path::Changing).then_some(soon),
@@ -169,15 +177,27 @@ mod tests {
     }
 
     #[test]
-    fn rotation_and_swaps_and_a_full_disk_and_a_stop_explain_nothing() {
+    fn a_mode_that_changes_ends_kept_connections_of_raw_bytes_when_the_drain_does() {
+        let at = |time| failed(time, time, FailureKind::ConnectionReset);
+        for disturbance in [Disturbance::Strict, Disturbance::Permissive] {
+            let all = [window(disturbance, 10, 11)];
+            assert_eq!(judge(&at(56), Path::Steady, Use::Kept, &all), Verdict::Explained(disturbance));
+            for (time, used) in [(12, Use::Kept), (40, Use::Kept), (60, Use::Kept), (56, Use::New), (56, Use::Http)] {
+                assert_eq!(judge(&at(time), Path::Steady, used, &all), Verdict::Lost, "{time} {used:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn rotation_and_swaps_and_a_full_disk_and_a_stop_and_a_cut_link_explain_nothing() {
         let request = failed(11, 11, FailureKind::ConnectionReset);
         for disturbance in [
             Disturbance::Rotate,
-            Disturbance::Permissive,
             Disturbance::Clusters,
             Disturbance::Listeners,
             Disturbance::Disk(Duration::from_secs(1)),
             Disturbance::Stop(Sidecar::Server, Duration::from_secs(1)),
+            Disturbance::Cut(Duration::from_secs(1)),
         ] {
             for used in [Use::Kept, Use::New, Use::Http] {
                 let all = [window(disturbance, 10, 12)];

@@ -25,6 +25,8 @@ pub(super) enum Disturbance {
     Descriptors(Sidecar, Duration),
     /// A sidecar is stopped for this time, and goes on.
     Stop(Sidecar, Duration),
+    /// No packet passes between the client and the server for this time.
+    Cut(Duration),
     /// A sidecar is killed, and its pod replaced.
     Kill,
 }
@@ -57,6 +59,7 @@ impl fmt::Display for Disturbance {
             Self::Disk(time) => write!(f, "the disk is full for {time:?}"),
             Self::Descriptors(sidecar, time) => write!(f, "{} is out of descriptors for {time:?}", sidecar.pod()),
             Self::Stop(sidecar, time) => write!(f, "{} is stopped for {time:?}", sidecar.pod()),
+            Self::Cut(time) => write!(f, "the link is cut for {time:?}"),
             Self::Kill => f.write_str("a sidecar is killed"),
         }
     }
@@ -81,6 +84,7 @@ impl Disturbance {
             Self::Disk(_) => "disk full",
             Self::Descriptors(..) => "descriptors exhausted",
             Self::Stop(..) => "sidecar stopped",
+            Self::Cut(_) => "link cut",
             Self::Kill => "sidecar killed",
         }
     }
@@ -112,6 +116,7 @@ impl Plan {
             Disturbance::Descriptors(Sidecar::Server, time()),
             Disturbance::Stop(Sidecar::Client, time()),
             Disturbance::Stop(Sidecar::Server, time()),
+            Disturbance::Cut(time()),
             Disturbance::Kill,
         ];
         round.shuffle(&mut self.random);
@@ -156,7 +161,7 @@ mod tests {
     fn every_kind_comes_in_the_first_minute() {
         let minute: Vec<_> = Plan::new(3).take(24).collect();
         let kinds: BTreeSet<&str> = minute.iter().map(|one| one.kind()).collect();
-        assert_eq!(kinds.len(), 9, "{kinds:?}");
+        assert_eq!(kinds.len(), 10, "{kinds:?}");
         assert_eq!(minute.iter().filter(|one| **one == Disturbance::Rotate).count(), 6, "every ten seconds");
     }
 

@@ -125,6 +125,7 @@ fn every_kind_of_svid_but_the_proper_one_is_refused_somewhere() {
             svid: kind,
             mounts: vec![],
             tls_to_app: BTreeMap::new(),
+            metadata: crate::model::NodeMetadata::default(),
         };
         let admitted = strict.admits(&Certificate::of_sidecar(&sidecar));
         // A second URI does no harm to who looks for the first.
@@ -162,4 +163,12 @@ fn roots_are_the_meshs_the_hosts_or_whats_in_the_secret() {
     let validation_context = Some(CertificateValidationContext { trusted_ca, ..Default::default() });
     let system = CommonTlsContext { validation_context, ..CommonTlsContext::default() };
     assert_eq!(material.check(&system).unwrap().roots, Some(vec![Authority::Public]));
+}
+
+/// RFC 6125, section 6.4: names compare without case, and a wildcard stands for one label.
+#[test]
+fn a_name_is_compared_without_case_with_a_wildcard_too() {
+    assert!(is_for("a.example.com", "A.Example.COM"));
+    assert!(is_for("*.example.com", "A.EXAMPLE.com") && is_for("*.Example.com", "a.example.com"));
+    assert!(!is_for("*.example.com", "a.b.example.com") && !is_for("*.example.com", "example.com"));
 }

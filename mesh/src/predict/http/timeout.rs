@@ -29,7 +29,7 @@ impl Simulation<'_> {
         let Some((_, outcome)) = limits.filter(|(limit, _)| *limit < delay).min_by_key(|(limit, _)| *limit) else {
             return ended;
         };
-        self.trace.refuse(self.upstream_of(at), Reason::Timeout);
+        self.trace.refuse(at.role.party(), Reason::Timeout);
         // Those upstream see that the one who asked is gone.
         for role in [Role::Client, Role::Gateway, Role::Server] {
             if role != at.role && self.trace.logs[role as usize].is_some() {

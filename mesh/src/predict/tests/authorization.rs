@@ -1,5 +1,6 @@
 //! AuthorizationPolicies: who is allowed, who is denied, and why.
 
+use http::{HeaderName, HeaderValue};
 use pretty_assertions::assert_eq;
 
 use super::*;
@@ -133,7 +134,9 @@ fn a_caller_that_sends_nothing_is_not_denied_before_it_does() {
 #[test]
 fn an_external_authorizer_is_named_as_not_modelled() {
     let policy = authorization("action: CUSTOM, provider: {name: authz}, rules: [{}]")
-        + &mesh_config("extensionProviders: [{name: authz, envoyExtAuthzGrpc: {}}]");
+        + &mesh_config(
+            "extensionProviders: [{name: authz, envoyExtAuthzGrpc: {service: server.default.svc.cluster.local, port: 80}}]",
+        );
     let account = account(&policy, "client", 80, AppProtocol::Http);
     let notes: Vec<_> = account.notes.iter().map(|note| note.text.as_str()).collect();
     assert!(notes.iter().any(|text| text.contains("external authorizer")), "{notes:?}");
@@ -147,17 +150,26 @@ fn the_sidecar_of_the_caller_authorizes_nothing() {
 
 /// `getBadCustomDenyRules` in `pilot/pkg/security/authz/builder/builder.go`.
 #[test]
-fn a_custom_policy_whose_provider_is_not_in_mesh_config_denies_what_it_matches() {
+fn a_custom_policy_whose_provider_cannot_be_asked_denies_what_it_matches() {
     let policy = "---
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: {name: ext}
 spec: {action: CUSTOM, provider: {name: oauth2}, selector: {matchLabels: {app: server}}, rules: [{to: [{operation: {paths: [/admin]}}]}]}
 ";
-    let known =
-        mesh_config("extensionProviders: [{name: oauth2, envoyExtAuthzHttp: {service: o.example.com, port: 80}}]");
-    for (config, admin) in [("", "server sidecar rbac_denied"), (known.as_str(), "200")] {
-        let mesh = mesh_of(Flavor::Istio, &(policy.to_owned() + config));
+    let provider = |service: &str| {
+        mesh_config(&format!(
+            "extensionProviders: [{{name: oauth2, envoyExtAuthzHttp: {{service: {service}, port: 80}}}}]"
+        ))
+    };
+    let denied = "server sidecar rbac_denied";
+    for (config, admin) in [
+        (String::new(), denied),
+        (provider("nowhere.example.com"), denied),
+        (provider("shop/server.default.svc.cluster.local"), denied),
+        (provider("default/server.default.svc.cluster.local"), "200"),
+    ] {
+        let mesh = mesh_of(Flavor::Istio, &(policy.to_owned() + &config));
         let at = |path: &str| {
             let mut calling = call(&mesh, "client", "server", 80, AppProtocol::Http);
             calling.call.path = Some(path.into());
@@ -166,6 +178,21 @@ spec: {action: CUSTOM, provider: {name: oauth2}, selector: {matchLabels: {app: s
         assert!(brief(&at("/admin").outcome).starts_with(admin), "{}", brief(&at("/admin").outcome));
         assert_eq!(brief(&at("/").outcome), "200");
         let is_open = at("/admin").notes.iter().any(|note| note.kind == crate::account::NoteKind::NotModelled);
-        assert_eq!(is_open, !config.is_empty());
+        assert_eq!(is_open, admin == "200");
     }
+}
+
+/// <https://github.com/istio/istio/issues/30166>: a sidecar takes the last address of `x-forwarded-for` for the client's, whoever sent it.
+#[test]
+fn a_callers_x_forwarded_for_is_its_remote_address_at_a_sidecar() {
+    let rules = "rules: [{from: [{source: {remoteIpBlocks: [9.9.9.9]}}]}]";
+    let denied = |action: &str, forwarded: Option<&'static str>| {
+        let mesh = mesh_of(Flavor::Istio, &authorization(&format!("action: {action}, {rules}")));
+        let mut asked = call(&mesh, "client", "server", 80, AppProtocol::Http);
+        let header = forwarded.map(|list| (HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(list)));
+        asked.call.headers.extend(header.map(|(name, value)| (Some(name), value)));
+        asked.account().outcome.status == Some(403)
+    };
+    assert!(!denied("ALLOW", Some("1.1.1.1, 9.9.9.9")) && denied("ALLOW", None));
+    assert!(denied("DENY", Some("9.9.9.9")) && !denied("DENY", Some("9.9.9.9, 1.1.1.1")));
 }

@@ -404,15 +404,19 @@ fn ports_that_contradict_each_other_on_a_container_port_are_a_warning() {
 
 #[test]
 fn what_is_spoken_on_top_of_http_decides_too() {
-    let mesh = mesh(&(INJECTED.to_owned() + &pods("")));
-    let said = |host: &str, app, speaks| {
-        let mut call = call(&mesh, "client", host, 80, app);
+    let said_in = |mesh: &Mesh, host: &str, app, speaks| {
+        let mut call = call(mesh, "client", host, 80, app);
         call.call.speaks = Some(speaks);
         brief(&call.outcome())
     };
+    let plain = mesh(&(INJECTED.to_owned() + &pods("")));
+    let said = |host: &str, app, speaks| said_in(&plain, host, app, speaks);
     assert_eq!(said("server", AppProtocol::Http, AppSpeaks::Websocket), "101");
     let no_tunnel = "client sidecar no_route NR route_not_found -> 404";
     assert_eq!(said("server", AppProtocol::Http, AppSpeaks::Connect), no_tunnel);
     // The client's sidecar takes HTTP/1.0 for no HTTP, and passes it on as it is; the server's answers it.
     assert!(said("server", AppProtocol::Http, AppSpeaks::Http10).contains("426"));
+    let taken = mesh_config(r#"defaultConfig: {proxyMetadata: {ISTIO_META_HTTP10: "1"}}"#);
+    let taken = mesh(&(INJECTED.to_owned() + &pods("") + &taken));
+    assert_eq!(said_in(&taken, "server", AppProtocol::Http, AppSpeaks::Http10), "200");
 }

@@ -1,5 +1,7 @@
 //! Calls through a gateway.
 
+use http::{HeaderName, HeaderValue};
+
 use crate::{
     account::{Account, AppProtocol, LegNumber, LegPath, Party, Reason},
     model::Mesh,
@@ -54,11 +56,23 @@ spec:
 ";
 
 fn call(mesh: &Mesh, port: u16, app: AppProtocol, host: &str) -> Account {
+    call_with(mesh, port, app, host, &[])
+}
+
+fn call_with(
+    mesh: &Mesh,
+    port: u16,
+    app: AppProtocol,
+    host: &str,
+    headers: &[(&'static str, &'static str)],
+) -> Account {
+    let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
     let from = mesh.pod("client", "default").expect("it is there");
     let call = Call {
         authority: Some(host.into()),
         sni: (app == AppProtocol::Https).then(|| host.into()),
         verify: false,
+        headers: headers.collect(),
         ..Call::new(from, "edge", port, app)
     };
     predict(mesh, &call).expect("it is modelled")
@@ -113,4 +127,43 @@ fn a_gateway_without_its_secret_closes_connections_and_without_a_server_refuses_
     let edge = mesh.pods[mesh.pod("edge", "default").expect("it is there")].ips.v4.to_string();
     let closed = predict(&mesh, &Call::new(from, edge, 9999, AppProtocol::Http)).expect("it is modelled");
     assert_eq!(refused(&closed), (Some(Party::Gateway), Some(Reason::ConnectionRefused), None));
+}
+
+/// <https://github.com/istio/istio/issues/27315>
+#[test]
+fn a_trusted_proxy_before_the_gateway_says_how_its_client_called() {
+    let topology = |fields: &str| {
+        let annotation =
+            format!(", annotations: {{proxy.istio.io/config: '{{gatewayTopology: {{{fields}}}}}'}}}}\nspec");
+        let edge = EDGE.replacen("}}\nspec", &format!("}}{annotation}"), 1);
+        mesh(&(edge + MESH))
+    };
+    let https = [("x-forwarded-proto", "https"), ("x-forwarded-for", "203.0.113.9")];
+    let called = |fields: &str| call_with(&topology(fields), 80, AppProtocol::Http, "s.example.com", &https);
+    assert!(called("numTrustedProxies: 1").outcome.delivered);
+    assert_eq!(refused(&called("")), (Some(Party::Gateway), Some(Reason::Redirect), Some(301)));
+}
+
+/// <https://istio.io/latest/docs/tasks/security/authorization/authz-ingress/>: the app's sidecar sees the gateway's caller.
+#[test]
+fn the_client_of_a_request_through_a_gateway_is_the_gateways_caller() {
+    let policy = |ip: &str| {
+        format!(
+            "---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: p}}
+spec: {{selector: {{matchLabels: {{app: server}}}}, rules: [{{from: [{{source: {{remoteIpBlocks: ['{ip}']}}}}]}}]}}
+"
+        )
+    };
+    let client = |mesh: &Mesh| mesh.pods[mesh.pod("client", "default").expect("it is there")].ips.v4.to_string();
+    let own = client(&mesh(&[EDGE, MESH].concat()));
+    let allowed = |ip: &str, headers: &[(&'static str, &'static str)]| {
+        let mesh = mesh(&[EDGE, MESH, &policy(ip)].concat());
+        call_with(&mesh, 80, AppProtocol::Http, "a.example.com", headers).outcome.delivered
+    };
+    assert!(allowed(&own, &[]));
+    let spoofed = [("x-forwarded-for", "203.0.113.9")];
+    assert!(allowed(&own, &spoofed) && !allowed("203.0.113.9", &spoofed), "the last address counts");
 }

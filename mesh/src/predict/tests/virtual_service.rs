@@ -182,6 +182,23 @@ fn the_oldest_of_two_for_one_host_counts_and_the_other_is_warned_of() {
     );
 }
 
+/// <https://github.com/istio/istio/issues/29092>
+#[test]
+fn one_with_routes_for_other_callers_alone_hides_no_other() {
+    let of_others = "---
+{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: first}, spec: {hosts: [server], http: [{match: [{sourceNamespace: other}], directResponse: {status: 418}}]}}
+";
+    let second = "---
+{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: second}, spec: {hosts: [server], http: [{directResponse: {status: 200}}]}}
+";
+    let (mesh, warnings) = mesh_with_warnings(&format!("{PODS}{of_others}{second}"), Flavor::Istio);
+    let account = call(&mesh, "client", "server", 80, AppProtocol::Http).account();
+    assert_eq!(account.outcome.status, Some(200));
+    let notes: Vec<&str> = account.notes.iter().map(|note| note.text.as_str()).collect();
+    assert!(!notes.iter().any(|note| note.contains("older")), "{notes:?}");
+    assert!(!warnings.iter().any(|warning| warning.to_string().contains("older")), "{warnings:?}");
+}
+
 #[test]
 fn a_connection_of_tcp_goes_by_weight() {
     let more = "---

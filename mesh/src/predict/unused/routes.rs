@@ -2,13 +2,15 @@
 
 use crate::{
     account::{Note, NoteKind},
-    model::{Service, ServicePort, VirtualService, seen_by},
+    model::{Pod, Service, ServicePort, VirtualService, seen_by},
     predict::{Ends, scope::LeftOut},
 };
 
 /// A note for each. Where a Sidecar leaves the service out, its note says it already.
 pub(super) fn of_virtual_services(ends: &Ends<'_>, service: &Service) -> Vec<Note> {
-    if LeftOut::of(ends).is_some() || ends.client.is_gateway() {
+    let is_gateway = |pod: &Pod| pod.is_gateway();
+    // A gateway routes by those for itself, which the account shows.
+    if LeftOut::of(ends).is_some() || ends.client.is_gateway() || ends.server.is_some_and(is_gateway) {
         return vec![];
     }
     let seen = seen_by(&ends.mesh.virtual_services, ends.client);
@@ -40,7 +42,7 @@ fn why_not(ends: &Ends<'_>, one: &VirtualService, seen: &[&VirtualService]) -> O
         return Some(format!("port {} is {}: {}", port.port, port.protocol, instead(one, port)));
     }
     let same_host = |other: &&&VirtualService| {
-        !other.http.is_empty()
+        other.has_http_for(ends.client)
             && other.hosts.iter().any(|host| one.hosts.iter().any(|own| own.eq_ignore_ascii_case(host)))
     };
     let first = seen[..place].iter().find(same_host).filter(|_| port.protocol.is_http())?;

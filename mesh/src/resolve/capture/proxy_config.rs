@@ -6,25 +6,32 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use ipnet::Ipv4Net;
 use serde_json::{Map, Value};
 
-use super::{super::proxy_configs::Layers, Annotations};
+use super::{
+    super::{drafts::Draft, proxy_configs::ProxyConfigs},
+    Annotations,
+};
 use crate::{
     load::nearest,
     manifests::{Object, proxy_config::ProxyConfigSpec},
-    model::{InterceptionMode, OwnerGroups},
+    model::{InterceptionMode, MeshConfig, NodeMetadata, OwnerGroups, SIDECAR_CONTAINER},
+    time::go_duration,
 };
 
 pub(super) const ANNOTATION: &str = "proxy.istio.io/config";
 
 /// What decides nothing that is shown here: a warning.
-const WITHOUT_EFFECT: [&str; 24] = [
+const WITHOUT_EFFECT: [&str; 29] = [
+    "availabilityZone",
     "binaryPath",
     "concurrency",
     "configPath",
     "controlPlaneAuthPolicy",
     "discoveryAddress",
+    "discoveryRefreshDelay",
     "drainDuration",
     "envoyAccessLogService",
     "envoyMetricsService",
+    "envoyMetricsServiceAddress",
     "extraStatTags",
     "fileFlushInterval",
     "fileFlushMinSizeKb",
@@ -34,6 +41,7 @@ const WITHOUT_EFFECT: [&str; 24] = [
     "proxyBootstrapTemplatePath",
     "proxyStatsMatcher",
     "readinessProbe",
+    "sds",
     "serviceCluster",
     "statNameLength",
     "statsCompression",
@@ -41,20 +49,47 @@ const WITHOUT_EFFECT: [&str; 24] = [
     "terminationDrainDuration",
     "tracing",
     "tracingServiceName",
+    "zipkinAddress",
 ];
 
 /// What would change what is shown here, and is not read: a warning.
-const DECISIVE: [&str; 9] = [
+const DECISIVE: [&str; 8] = [
     "caCertificatesPem",
     "connectionSettings",
     "customConfigFile",
-    "gatewayTopology",
     "privateKeyProvider",
     "proxyAdminPort",
     "proxyHeaders",
     "runtimeValues",
     "statusPort",
 ];
+
+/// What is read.
+const READ: [&str; 3] = ["gatewayTopology", "interceptionMode", "proxyMetadata"];
+
+/// What a field of a ProxyConfig does to the answers here.
+pub(in crate::resolve) enum Effect {
+    Read,
+    None,
+    /// It would change some, and is not read: this part of it.
+    NotRead(String),
+    /// There is no such field; a word on which one may be meant.
+    Unknown(String),
+}
+
+/// What a field with this value does.
+pub(in crate::resolve) fn effect(name: &str, value: &Value) -> Effect {
+    match name {
+        "gatewayTopology" if value.get("proxyProtocol").is_some() => Effect::NotRead(format!("{name}.proxyProtocol")),
+        read if READ.contains(&read) => Effect::Read,
+        known if WITHOUT_EFFECT.contains(&known) => Effect::None,
+        known if DECISIVE.contains(&known) => Effect::NotRead(known.to_owned()),
+        unknown => {
+            let known = WITHOUT_EFFECT.into_iter().chain(DECISIVE).chain(READ);
+            Effect::Unknown(nearest(unknown, known).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default())
+        }
+    }
+}
 
 /// What a ProxyConfig says of the capture.
 pub(super) struct ProxyConfig {
@@ -68,7 +103,7 @@ pub(super) struct ProxyConfig {
 type Fields = Map<String, Value>;
 
 /// Reads a pod's annotation, between the ProxyConfigs of its namespace and of its workload; Istio's defaults where there is none.
-pub(super) fn read(annotations: &mut Annotations<'_, '_>, layers: &Layers<'_>) -> ProxyConfig {
+pub(super) fn read(annotations: &mut Annotations<'_, '_>, proxy_configs: &ProxyConfigs<'_>) -> ProxyConfig {
     let mut config = ProxyConfig {
         mode: None,
         owner_groups: OwnerGroups::AllBut(Vec::new()),
@@ -76,50 +111,87 @@ pub(super) fn read(annotations: &mut Annotations<'_, '_>, layers: &Layers<'_>) -
         drop_invalid: false,
         dns: false,
     };
-    let own =
-        match annotations.pod.annotations.get(ANNOTATION).map(|text| serde_saphyr::from_str::<Option<Fields>>(text)) {
-            None => Fields::new(),
-            Some(Ok(fields)) => fields.unwrap_or_default(),
-            Some(Err(e)) => {
-                let reason = e.without_snippet().to_string();
-                let reason = reason.lines().next().unwrap_or_default();
-                annotations.error(ANNOTATION, &format!("injection fails: not YAML: {reason}"));
-                return config;
-            }
-        };
+    let own = match own(annotations.pod) {
+        Ok(own) => own,
+        Err(reason) => {
+            annotations.error(ANNOTATION, &format!("injection fails: not YAML: {reason}"));
+            return config;
+        }
+    };
     // What the mesh says of all pods is looked at by itself; here it is what holds otherwise.
     let mesh = &annotations.mesh.proxy_config;
     if let Some(mode) = mesh.get("interceptionMode").and_then(Value::as_str).filter(|mode| *mode == "NONE") {
         config.mode = annotations.mode_of(ANNOTATION, mode);
     }
-    let mut metadata = texts(mesh.get("proxyMetadata")).unwrap_or_default();
-    let variables = |object: &Object<ProxyConfigSpec>| object.body.environment_variables.clone();
-    for object in [layers.of_mesh, layers.of_namespace].into_iter().flatten() {
-        metadata.extend(variables(object));
-    }
     for (name, value) in &own {
         match name.as_str() {
             "interceptionMode" => config.mode = annotations.mode_of(ANNOTATION, value.as_str().unwrap_or_default()),
-            "proxyMetadata" => match texts(Some(value)) {
-                Some(own) => metadata.extend(own),
-                None => annotations.error(ANNOTATION, "injection fails: proxyMetadata: expected strings by name"),
+            "proxyMetadata" if texts(Some(value)).is_none() => {
+                annotations.error(ANNOTATION, "injection fails: proxyMetadata: expected strings by name");
+            }
+            other => match effect(other, value) {
+                Effect::Read => {}
+                Effect::None => annotations.note(ANNOTATION, &format!("{other} does not affect any answer")),
+                Effect::NotRead(part) => {
+                    annotations.warn(ANNOTATION, &format!("{part} is not supported yet and has no effect here"));
+                }
+                Effect::Unknown(fix) => {
+                    annotations.error(ANNOTATION, &format!("injection fails: unknown field {other}{fix}"));
+                }
             },
-            known if WITHOUT_EFFECT.contains(&known) => {
-                annotations.note(ANNOTATION, &format!("{known} does not affect any answer"));
-            }
-            known if DECISIVE.contains(&known) => {
-                annotations.warn(ANNOTATION, &format!("{known} is not supported yet and has no effect here"));
-            }
-            unknown => {
-                let known = WITHOUT_EFFECT.into_iter().chain(DECISIVE).chain(["interceptionMode", "proxyMetadata"]);
-                let fix = nearest(unknown, known).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
-                annotations.error(ANNOTATION, &format!("injection fails: unknown field {unknown}{fix}"));
-            }
         }
     }
-    metadata.extend(layers.of_workload.map(variables).unwrap_or_default());
+    let metadata = proxy_metadata(annotations.pod, &own, annotations.mesh, proxy_configs);
     config.read_metadata(&metadata, annotations);
     config
+}
+
+/// What a pod's proxy reports of itself: from its ProxyConfig, and from the environment of a container that is written out, as of a
+/// gateway.
+pub(in crate::resolve) fn node_metadata(
+    pod: &Draft<'_>,
+    mesh: &MeshConfig,
+    proxy_configs: &ProxyConfigs<'_>,
+) -> NodeMetadata {
+    let mut variables = proxy_metadata(pod, &own(pod).unwrap_or_default(), mesh, proxy_configs);
+    let containers = pod.spec.init_containers.iter().flatten().chain(&pod.spec.containers);
+    let environment = containers.filter(|container| container.name == SIDECAR_CONTAINER).flat_map(|proxy| &proxy.env);
+    variables.extend(environment.flatten().filter_map(|one| Some((one.name.clone(), one.value.clone()?))));
+    NodeMetadata {
+        accepts_http_10: variables.get("ISTIO_META_HTTP10").is_some_and(|value| value == "1"),
+        idle_timeout: variables.get("ISTIO_META_IDLE_TIMEOUT").and_then(|text| go_duration(text)),
+    }
+}
+
+/// The fields of a pod's annotation.
+///
+/// # Errors
+/// Why they can't be read.
+fn own(pod: &Draft<'_>) -> Result<Fields, String> {
+    let Some(text) = pod.annotations.get(ANNOTATION) else { return Ok(Fields::new()) };
+    let fields = serde_saphyr::from_str::<Option<Fields>>(text);
+    fields.map(Option::unwrap_or_default).map_err(|error| {
+        let reason = error.without_snippet().to_string();
+        reason.lines().next().unwrap_or_default().to_owned()
+    })
+}
+
+/// The environment variables that a pod's ProxyConfig sets.
+fn proxy_metadata(
+    pod: &Draft<'_>,
+    own: &Fields,
+    mesh: &MeshConfig,
+    proxy_configs: &ProxyConfigs<'_>,
+) -> BTreeMap<String, String> {
+    let layers = proxy_configs.layers(&pod.name.namespace, &pod.labels);
+    let variables = |object: &Object<ProxyConfigSpec>| object.body.environment_variables.clone();
+    let mut metadata = texts(mesh.proxy_config.get("proxyMetadata")).unwrap_or_default();
+    for object in [layers.of_mesh, layers.of_namespace].into_iter().flatten() {
+        metadata.extend(variables(object));
+    }
+    metadata.extend(texts(own.get("proxyMetadata")).unwrap_or_default());
+    metadata.extend(layers.of_workload.map(variables).unwrap_or_default());
+    metadata
 }
 
 fn texts(metadata: Option<&Value>) -> Option<BTreeMap<String, String>> {
@@ -139,12 +211,20 @@ impl ProxyConfig {
         };
         for (name, value) in metadata {
             match name.as_str() {
-                // The groups are read above, both families are captured in any case, and hosts without an address have here
-                // those of the hosts outside that stand for them.
+                // The groups are read above, `NodeMetadata` elsewhere, both families are captured in any case, and hosts without
+                // an address have here those of the hosts outside that stand for them.
                 "ISTIO_OUTBOUND_OWNER_GROUPS"
                 | "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE"
                 | "ISTIO_DUAL_STACK"
-                | "ISTIO_META_DNS_AUTO_ALLOCATE" => {}
+                | "ISTIO_META_DNS_AUTO_ALLOCATE"
+                | "ISTIO_META_HTTP10" => {}
+                "ISTIO_META_IDLE_TIMEOUT" if go_duration(value).is_some() => {}
+                "ISTIO_META_IDLE_TIMEOUT" => {
+                    let message = format!(
+                        "proxyMetadata {name}: {value:?} is not a duration, and istiod ignores it; expected such as 30s"
+                    );
+                    annotations.warn(ANNOTATION, &message);
+                }
                 "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR" => match value.parse() {
                     Ok(range) => self.ipv4_loopback = range,
                     Err(_) => {

@@ -53,7 +53,7 @@ fn shadowed(service: &VirtualService, older: &[VirtualService], at: &Named, faul
     for (k, host) in service.hosts.iter().enumerate() {
         let same = |other: &&VirtualService| {
             other.is_for_sidecars()
-                && !other.http.is_empty()
+                && other.has_http_for_all()
                 && other.hosts.iter().any(|one| one.eq_ignore_ascii_case(host))
                 && sees(other, &service.name.namespace)
         };

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use pretty_assertions::assert_eq;
 
 use crate::{
-    model::{Capture, Family, Flavor, InterceptionMode, OwnerGroups, Unmodelled},
+    model::{Capture, Family, Flavor, InterceptionMode, NodeMetadata, OwnerGroups, Unmodelled},
     redirect::{Packet, ProxyIdentity, Rules},
     testing::{INJECTED, faults, mesh, mesh_with_warnings, pod},
 };
@@ -137,4 +139,35 @@ fn what_a_proxy_config_says_without_effect_is_named() {
     assert!(found.contains("spec.concurrency") && found.contains("spec.image"), "{found}");
     let wrong = faults(&config.replace("concurrency: 2", "concurrency: -1"));
     assert!(wrong.contains("-1 is negative"), "{wrong}");
+}
+
+#[test]
+fn a_proxy_reports_what_its_proxy_config_and_the_environment_of_its_container_set() {
+    const SET: &str = "{ISTIO_META_HTTP10: '1', ISTIO_META_IDLE_TIMEOUT: 30s}";
+    let of = |yaml: &str| mesh(yaml).pods[0].sidecar.as_ref().expect("it has a proxy").metadata;
+    let set = NodeMetadata { accepts_http_10: true, idle_timeout: Some(Duration::from_secs(30)) };
+    let injected = INJECTED.to_owned();
+    let plain = pod("a", "");
+    let annotated =
+        |metadata: &str| pod("a", &format!("annotations: {{proxy.istio.io/config: \"proxyMetadata: {metadata}\"}}"));
+    assert_eq!(of(&(injected.clone() + &plain)), NodeMetadata::default());
+    assert_eq!(of(&(injected.clone() + &annotated(SET))), set);
+    assert_eq!(
+        of(&(injected.clone() + &plain + &proxy_config("istio-system", "all", "", SET.trim_matches(['{', '}'])))),
+        set
+    );
+    let gateway = "---
+apiVersion: v1
+kind: Pod
+metadata: {name: a}
+spec:
+  containers:
+  - name: istio-proxy
+    image: istio/proxyv2
+    args: [proxy, router]
+    env: [{name: ISTIO_META_HTTP10, value: '1'}, {name: ISTIO_META_IDLE_TIMEOUT, value: 30s}]
+";
+    assert_eq!(of(gateway), set);
+    let wrong = faults(&(injected + &annotated("{ISTIO_META_IDLE_TIMEOUT: soon}")));
+    assert!(wrong.contains("is not a duration, and istiod ignores it"), "{wrong}");
 }
