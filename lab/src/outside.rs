@@ -11,25 +11,13 @@ use serde_json::json;
 #[cfg(test)]
 mod tests;
 
-/// Domains that public DNS does not have (RFC 6761, RFC 6762, RFC 7686, RFC 9476, and ICANN's resolution of
+/// Domains that a DNS of a company or a home may have, and public DNS does not (RFC 6762, RFC 8375, RFC 9476, and ICANN's resolution of
 /// 2024-07-29 for `internal`).
-const PRIVATE_DOMAINS: [&str; 15] = [
-    "alt",
-    "cluster",
-    "corp",
-    "home",
-    "internal",
-    "intranet",
-    "invalid",
-    "lan",
-    "local",
-    "localdomain",
-    "localhost",
-    "onion",
-    "private",
-    "svc",
-    "test",
-];
+const PRIVATE_DOMAINS: [&str; 11] =
+    ["arpa", "corp", "home", "internal", "intranet", "lan", "local", "localdomain", "mail", "private", "test"];
+
+/// Domains that no DNS has, but a cluster's own (RFC 6761, RFC 7686, RFC 9476).
+const NO_DOMAINS: [&str; 6] = ["alt", "cluster", "invalid", "localhost", "onion", "svc"];
 
 /// The name of the file with the hosts that no manifest has.
 pub(crate) const ASSUMED: &str = "<assumed>";
@@ -38,7 +26,6 @@ pub(crate) const ASSUMED: &str = "<assumed>";
 /// manifests would say it: a pod for each, which answers on the ports that are named. Nothing if there are none.
 pub fn hosts(mesh: &Resolved, calls: &[(usize, &str, u16)]) -> Option<SourceFile> {
     let mut found: BTreeMap<String, Vec<u16>> = BTreeMap::new();
-    let is_wanted = |host: &str| is_public(mesh, host, 0);
     for service in &mesh.entries {
         let Some(entry) = service.entry.as_ref().filter(|entry| entry.external) else { continue };
         if entry.resolution == Resolution::Static {
@@ -47,18 +34,34 @@ pub fn hosts(mesh: &Resolved, calls: &[(usize, &str, u16)]) -> Option<SourceFile
         let own = service.ports.iter().map(|port| port.port).chain(entry.target_ports.values().copied());
         let own = own.map(|port| (service.host.as_str(), port));
         let ends = entry.endpoints.iter().map(|end| (end.address.as_str(), end.port));
-        for (host, port) in own.chain(ends).filter(|(host, _)| is_wanted(host)) {
+        // What the sidecar is to resolve, DNS has.
+        let resolved = if entry.endpoints.is_empty() { Known::ByDns } else { Known::ByNobody };
+        let all = own.map(|end| (end, resolved)).chain(ends.map(|end| (end, Known::ByDns)));
+        for ((host, port), _) in all.filter(|((host, _), known)| is_outside(mesh, host, 0, *known)) {
             found.entry(host.to_owned()).or_default().push(port);
         }
     }
     for (from, host, port) in calls {
-        let host = alias(mesh, host, &mesh.pods[*from].name.namespace);
-        if is_unknown(mesh, &host, *from) {
-            found.entry(host).or_default().push(*port);
+        let target = alias(mesh, host, &mesh.pods[*from].name.namespace);
+        let is_alias = target != *host && is_outside(mesh, &target, *from, Known::ByDns);
+        let host = target;
+        if is_alias || is_unknown(mesh, &host, *from) {
+            let ports = found.entry(host.clone()).or_default();
+            ports.push(*port);
+            ports.extend(target_below_wildcard(mesh, &host, *port));
         }
     }
     let pods: Vec<_> = found.into_iter().map(|(host, ports)| pod(&host, ports)).collect();
     (!pods.is_empty()).then(|| SourceFile { name: ASSUMED.into(), text: pods.join("\n---\n") })
+}
+
+/// Where calls of a port go of a host below the wildcard host of a ServiceEntry: the sidecar sends them to another port, if it has a
+/// `targetPort`.
+fn target_below_wildcard(mesh: &Resolved, host: &str, port: u16) -> Option<u16> {
+    let host = host.to_ascii_lowercase();
+    let is_below = |wildcard: &str| wildcard.strip_prefix('*').is_some_and(|domain| host.ends_with(domain));
+    let mut entries = mesh.entries.iter().filter(|service| is_below(&service.host)).filter_map(|s| s.entry.as_ref());
+    entries.find_map(|entry| entry.target_ports.get(&port).copied())
 }
 
 /// Top-level domains of the public DNS (RFC 1591), which no namespace is likely to be named after.
@@ -71,17 +74,28 @@ pub fn is_unknown(mesh: &Resolved, host: &str, from: usize) -> bool {
     let (Some((first, _)), Some((_, last))) = (name.split_once('.'), name.rsplit_once('.')) else { return false };
     let is_service = |label: &str| mesh.services.iter().any(|service| service.name.name == label);
     let is_mistake = is_service(last) || is_service(first) && !WELL_KNOWN.contains(&last);
-    is_public(mesh, host, from) && !is_mistake
+    is_outside(mesh, host, from, Known::ByNobody) && !is_mistake
 }
 
-/// Whether a host has a name in a domain that public DNS may have, and no address in the manifests.
-fn is_public(mesh: &Resolved, host: &str, from: usize) -> bool {
+/// Who says that there is a host.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// A manifest that has it looked up in DNS.
+    ByDns,
+    /// Nobody, so that it is expected in public DNS alone.
+    ByNobody,
+}
+
+/// Whether a host has a name that DNS may have outside of the cluster, and no address in the manifests.
+fn is_outside(mesh: &Resolved, host: &str, from: usize, known: Known) -> bool {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     let Some((_, last)) = name.rsplit_once('.') else { return false };
     let is_domain = last.len() > 1 && last.starts_with(|c: char| c.is_ascii_alphabetic());
     let is_written = mesh.pods.iter().any(|pod| pod.external_hosts.iter().any(|own| own.eq_ignore_ascii_case(host)));
     is_domain
-        && !PRIVATE_DOMAINS.contains(&last)
+        && !NO_DOMAINS.contains(&last)
+        && !name.ends_with(".cluster.local")
+        && (known == Known::ByDns || !PRIVATE_DOMAINS.contains(&last))
         && !mesh.namespaces.contains_key(last)
         && !host.starts_with('*')
         && !is_written

@@ -35,9 +35,29 @@ fn a_called_host_gets_a_pod() {
 }
 
 #[test]
-fn a_host_in_a_private_domain_gets_no_pod() {
-    let text = entry("hosts: [vm.internal], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS");
-    assert_eq!(made(&text, &[(0, "vm.corp", 80)]), []);
+fn a_called_host_below_a_wildcard_listens_where_the_sidecar_sends_its_calls_too() {
+    let text = entry(
+        "hosts: ['*.example.com'], ports: [{number: 80, name: http, protocol: HTTP, targetPort: 443}], resolution: NONE",
+    );
+    let pods = made(&text, &[(0, "www.example.com", 80), (0, "www.example.org", 80)]);
+    assert_eq!(pods, [("www.example.com".into(), vec![80, 443]), ("www.example.org".into(), vec![80])]);
+}
+
+#[test]
+fn a_host_in_a_private_domain_gets_a_pod_only_where_a_manifest_has_it_looked_up() {
+    let of = |host: &str, more: &str| {
+        entry(&format!("hosts: [{host}], ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: DNS{more}"))
+    };
+    let calls = [(0, "vm.internal", 80), (0, "vm.corp", 80)];
+    assert_eq!(made("", &calls), []);
+    assert_eq!(made(&of("vm.internal", ""), &calls), [("vm.internal".into(), vec![80])]);
+    assert_eq!(made(&of("vm.invalid", ""), &[]), []);
+    assert_eq!(made(&of("a.shop.svc.cluster.local", ""), &[]), []);
+    let elsewhere = of("name.internal", ", endpoints: [{address: vm.internal}]");
+    assert_eq!(made(&elsewhere, &[]), [("vm.internal".into(), vec![80])]);
+    let alias =
+        "apiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec: {type: ExternalName, externalName: vm.corp}\n";
+    assert_eq!(made(alias, &[(0, "db", 80)]), [("vm.corp".into(), vec![80])]);
 }
 
 #[test]

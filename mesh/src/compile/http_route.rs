@@ -15,7 +15,7 @@ use super::{balancing::hash_policy, filters::seconds, names, retries::retries, t
 use crate::{
     model::{
         ConsistentHash, CorsPolicy, Destination, FaultAbort, FaultDelay, HeaderOperations, Headers, HttpDirectResponse,
-        HttpFaultInjection, HttpMatch, HttpRedirect, HttpRoute, HttpRouteDestination, Percent, RedirectPort,
+        HttpFaultInjection, HttpMatch, HttpRedirect, HttpRetry, HttpRoute, HttpRouteDestination, Percent, RedirectPort,
         StringMatch, UnmatchedPreflights,
     },
     time,
@@ -35,6 +35,8 @@ pub(super) struct Context<'a> {
     pub(super) cluster: &'a dyn Fn(&Destination) -> String,
     /// What a DestinationRule has requests to a destination hashed by.
     pub(super) hash: &'a dyn Fn(&Destination) -> Option<&'a ConsistentHash>,
+    /// MeshConfig's retries, of rules that say nothing of them.
+    pub(super) default_retries: Option<&'a HttpRetry>,
 }
 
 /// The route of one match of a rule, or of a rule without any (`TranslateRoute`).
@@ -117,7 +119,7 @@ fn action(route: &mut Route, rule: &HttpRoute, mut authority: String, context: &
         action.weighted_clusters = Some(WeightedCluster { clusters });
         action.hash_policy = weighted().filter_map(hash).filter_map(hash_policy).collect();
     }
-    action.retry_policy = retries(rule.retries.as_ref(), hashes);
+    action.retry_policy = retries(rule.retries.as_ref().or(context.default_retries), hashes);
     action
 }
 

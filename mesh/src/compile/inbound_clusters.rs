@@ -47,6 +47,10 @@ impl<'a> Compiler<'a> {
         let services = self.services_of(target);
         let mut clusters = match (self.decisions.app_address, endpoint) {
             (_, Some(endpoint)) => vec![self.cluster_at(&names::inbound_cluster(target), endpoint)],
+            // One address for both families (`actualLocalHosts[0]` in `buildInboundClusters`).
+            (AppAddress::OriginalDestination, None) if self.mesh.config.apps_are_on_loopback => {
+                vec![self.loopback_cluster(&names::inbound_cluster(target), "127.0.0.1", target)]
+            }
             (AppAddress::OriginalDestination, None) => vec![Cluster {
                 upstream_bind_config: self.bind_to_passthrough_source(),
                 original_dst_lb_config: services

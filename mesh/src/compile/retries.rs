@@ -18,7 +18,7 @@ pub(super) fn retry_twice(retry_on: &str) -> RetryPolicy {
 
 /// Istio's retries of requests that leave the pod, each to an endpoint that was not tried before. Where a hash of the request chooses the
 /// endpoint, it stays the same one.
-pub(super) fn default_retries(hashes: bool) -> RetryPolicy {
+fn default_retries(hashes: bool) -> RetryPolicy {
     RetryPolicy {
         retry_host_predicate: if hashes { vec![] } else { other_hosts() },
         host_selection_retry_max_attempts: Some(5),
@@ -33,7 +33,7 @@ fn other_hosts() -> Vec<RetryHostPredicate> {
     }]
 }
 
-/// `retry.ConvertPolicy`.
+/// `retry.ConvertPolicy`; Istio's own retries where nothing is asked, and none where no attempts are.
 pub(super) fn retries(asked: Option<&HttpRetry>, hashes: bool) -> Option<RetryPolicy> {
     let by_default = default_retries(hashes);
     let Some(asked) = asked else { return Some(by_default) };

@@ -12,7 +12,7 @@ use super::{
     balancing::hash_policy,
     filters::seconds,
     names,
-    retries::{default_retries, retry_twice},
+    retries::{retries, retry_twice},
     taken::Taken,
     virtual_hosts::MadeHost,
 };
@@ -88,7 +88,7 @@ impl Compiler<'_> {
             "default",
             names::outbound_cluster(port.port, "", &service.host),
             Some(names::operation(&service.host, port.port)),
-            Some(default_retries(false)),
+            retries(self.mesh.config.default_retries.as_ref(), false),
         );
         if let Some(action) = &mut route.route {
             action.hash_policy = self.hash_of_service(service, port).and_then(hash_policy).into_iter().collect();

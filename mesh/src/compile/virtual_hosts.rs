@@ -128,6 +128,7 @@ impl<'a> Compiler<'a> {
             metadata: Metadata { filter_metadata: virtual_service_note(&rule.name) },
             cluster,
             hash: &hash,
+            default_retries: self.mesh.config.default_retries.as_ref(),
         };
         let mut made = vec![];
         for Rule { spec, source } in &rule.http {

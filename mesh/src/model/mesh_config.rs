@@ -8,7 +8,7 @@ use super::{
     object::Source,
     telemetry::{DefaultProviders, Provider},
 };
-use crate::manifests::traffic_policy::TcpKeepalive;
+use crate::manifests::{traffic_policy::TcpKeepalive, virtual_service::HttpRetry};
 
 /// The supported part of MeshConfig (`istio.mesh.v1alpha1.MeshConfig`).
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,10 @@ pub struct MeshConfig {
     pub export_to: DefaultExportTo,
     /// `h2UpgradePolicy` UPGRADE: whether sidecars speak HTTP/2 to HTTP ports whatever came in.
     pub upgrades_to_http2: bool,
+    /// `defaultHttpRetryPolicy`, of routes that say nothing of retries; Istio's own policy if unset.
+    pub default_retries: Option<HttpRetry>,
+    /// `inboundTrafficPolicy`: whether sidecars look for their app on loopback, in place of the pod's address.
+    pub apps_are_on_loopback: bool,
     /// `connectTimeout` in milliseconds; 10 s.
     pub connect_timeout_ms: u64,
     /// `tcpKeepalive`: keepalive probes of connections to destinations.

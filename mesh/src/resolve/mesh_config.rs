@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The settings that are read.
-const SUPPORTED: [&str; 20] = [
+const SUPPORTED: [&str; 22] = [
     "trustDomain",
     "trustDomainAliases",
     "rootNamespace",
@@ -40,6 +40,8 @@ const SUPPORTED: [&str; 20] = [
     "h2UpgradePolicy",
     "connectTimeout",
     "tcpKeepalive",
+    "defaultHttpRetryPolicy",
+    "inboundTrafficPolicy",
 ];
 
 /// Settings that are not read, and do not affect any answer.
@@ -72,20 +74,17 @@ fn decisive(name: &str) -> Option<Value> {
     Some(match name {
         "proxyListenPort" => json!(15001),
         "proxyInboundListenPort" => json!(15006),
-        "inboundTrafficPolicy" => json!({"mode": "PASSTHROUGH"}),
         "caCertificates" | "discoverySelectors" | "serviceScopeConfigs" | "serviceSettings" => json!([]),
-        "ca" | "defaultHttpRetryPolicy" | "defaultTrafficPolicy" => json!({}),
+        "ca" | "defaultTrafficPolicy" => json!({}),
         _ => return None,
     })
 }
 
-const DECISIVE: [&str; 10] = [
+const DECISIVE: [&str; 8] = [
     "ca",
     "caCertificates",
-    "defaultHttpRetryPolicy",
     "defaultTrafficPolicy",
     "discoverySelectors",
-    "inboundTrafficPolicy",
     "proxyInboundListenPort",
     "proxyListenPort",
     "serviceScopeConfigs",
@@ -108,6 +107,8 @@ pub(super) fn resolve(manifests: &Manifests, faults: &mut Faults) -> MeshConfig 
         path_normalization: PathNormalization::default(),
         export_to: DefaultExportTo::default(),
         upgrades_to_http2: false,
+        default_retries: None,
+        apps_are_on_loopback: false,
         connect_timeout_ms: 10_000,
         tcp_keepalive: None,
         mesh_mtls: MeshTls::default(),
@@ -193,6 +194,17 @@ impl Reader<'_, '_> {
             "tcpKeepalive" => {
                 let keepalive = read(value.clone()).map_err(|e| (format!(".{}", e.path), e.message))?.0;
                 self.config.tcp_keepalive = Some(keepalive);
+            }
+            "defaultHttpRetryPolicy" => self.config.default_retries = self.typed(name, value)?,
+            "inboundTrafficPolicy" => {
+                self.config.apps_are_on_loopback = match value.get("mode").and_then(Value::as_str) {
+                    None | Some("PASSTHROUGH") => false,
+                    Some("LOCALHOST") => true,
+                    Some(other) => {
+                        let message = format!("{other} is not a mode; expected PASSTHROUGH or LOCALHOST");
+                        return Err((".mode".into(), message));
+                    }
+                };
             }
             "meshMTLS" => {
                 let tls = mesh_tls(value)?;

@@ -174,6 +174,17 @@ fn requests_to_the_app_are_retried_only_if_they_never_reached_it_and_grpc_never(
 }
 
 #[test]
+fn apps_are_found_on_loopback_where_mesh_config_says_so() {
+    let address = |mode: &str| {
+        let config = with(&mesh_config(&format!("inboundTrafficPolicy: {{mode: {mode}}}")), Flavor::Istio, "server");
+        let endpoints = config.cluster("inbound|8080||").load_assignment.as_ref().map(|all| &all.endpoints[0]);
+        endpoints.map(|endpoints| endpoints.lb_endpoints[0].endpoint.address.to_string())
+    };
+    assert_eq!(address("PASSTHROUGH"), None);
+    assert_eq!(address("LOCALHOST").as_deref(), Some("127.0.0.1:8080"));
+}
+
+#[test]
 fn the_textbook_knows_http2_by_the_ports_name() {
     let codecs = |flavor| {
         let config = with(&server_mode("STRICT"), flavor, "server");

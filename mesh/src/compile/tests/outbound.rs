@@ -195,6 +195,33 @@ fn requests_are_retried_twice_as_istio_does() {
 }
 
 #[test]
+fn mesh_config_says_how_often_requests_are_retried_of_which_no_route_says_it() {
+    const ASKING: &str = "---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: server}
+spec: {hosts: [server], http: [{route: [{destination: {host: server}}], RETRIES}]}
+";
+    let retries = |mesh: &str, service: &str| {
+        let config = with(&(mesh_config(mesh) + service), Flavor::Istio, "client");
+        let routes = config.routes.iter().find(|routes| routes.name == "80").expect("routes");
+        let host = routes.virtual_hosts.iter().find(|host| host.name.starts_with("server.")).expect("the service");
+        host.routes[0].route.as_ref().expect("a cluster").retry_policy.as_ref().and_then(|policy| policy.num_retries)
+    };
+    let silent = ASKING.replace(", RETRIES", "");
+    let own = ASKING.replace("RETRIES", "retries: {attempts: 1}");
+    for (mesh, service, expected) in [
+        ("", "", Some(2)),
+        ("defaultHttpRetryPolicy: {attempts: 5}", "", Some(5)),
+        ("defaultHttpRetryPolicy: {attempts: 5}", &silent, Some(5)),
+        ("defaultHttpRetryPolicy: {attempts: 5}", &own, Some(1)),
+        ("defaultHttpRetryPolicy: {attempts: 0}", "", None),
+    ] {
+        assert_eq!(retries(mesh, service), expected, "{mesh} {service}");
+    }
+}
+
+#[test]
 fn each_address_of_a_headless_services_pods_has_a_listener() {
     let headless = |families: &str| {
         format!(

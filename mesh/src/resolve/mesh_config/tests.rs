@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use pretty_assertions::assert_eq;
 
 use crate::{
-    manifests::traffic_policy::TcpKeepalive,
+    manifests::{traffic_policy::TcpKeepalive, virtual_service::HttpRetry},
     model::{DefaultExportTo, MeshConfig, MeshTls, OutboundTrafficPolicy, PathNormalization, Source, TlsFloor},
     testing::{INJECTED, faults, mesh, pod},
 };
@@ -35,6 +35,8 @@ fn without_a_config_map_istios_defaults_hold() {
         path_normalization: PathNormalization::Base,
         export_to: DefaultExportTo::default(),
         upgrades_to_http2: false,
+        default_retries: None,
+        apps_are_on_loopback: false,
         connect_timeout_ms: 10_000,
         tcp_keepalive: None,
         trust_domain_aliases: vec![],
@@ -55,7 +57,8 @@ fn every_supported_setting_is_read() {
          accessLogFile: /dev/stdout\naccessLogEncoding: JSON\nprotocolDetectionTimeout: 0.1s\n\
          pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}\nh2UpgradePolicy: UPGRADE\nconnectTimeout: 1s\n\
          tcpKeepalive: {probes: 3, time: 60s}\ndefaultServiceExportTo: [.]\ndefaultVirtualServiceExportTo: [shop]\n\
-         defaultDestinationRuleExportTo: ['*']\n",
+         defaultDestinationRuleExportTo: ['*']\ndefaultHttpRetryPolicy: {attempts: 4, retryOn: 5xx}\n\
+         inboundTrafficPolicy: {mode: LOCALHOST}\n",
     );
     assert_eq!(
         read,
@@ -76,6 +79,8 @@ fn every_supported_setting_is_read() {
                 destination_rules: BTreeSet::from(["*".into()]),
             },
             upgrades_to_http2: true,
+            default_retries: Some(HttpRetry { attempts: 4, retry_on: "5xx".into(), ..HttpRetry::default() }),
+            apps_are_on_loopback: true,
             connect_timeout_ms: 1000,
             tcp_keepalive: Some(TcpKeepalive { probes: Some(3), time: Some("60s".into()), interval: None }),
             trust_domain_aliases: vec![],
