@@ -209,6 +209,7 @@ fn assumption(mesh: &Mesh, pod: usize, port: u16, account: &Account) -> Option<S
             Some(format!("the host's certificate is for {}", pod.external_hosts.join(", ")))
         }
         None | Some(Clue::Annotation) => None,
+        Some(Clue::TargetPort) => Some(format!("{who} does not listen on {port}, as {} says", Clue::TargetPort)),
         Some(clue) => Some(format!("{who} speaks {} on {port}, as {clue} says", app.speaks.brief())),
     }
 }

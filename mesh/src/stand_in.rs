@@ -49,6 +49,8 @@ pub enum Clue {
     ServicePort,
     /// The name of the container's port.
     PortName,
+    /// The `targetPort` of its Service's port, which is another one.
+    TargetPort,
 }
 
 impl fmt::Display for Clue {
@@ -59,6 +61,7 @@ impl fmt::Display for Clue {
             Self::SpeaksFirst => "the port's number or name",
             Self::ServicePort => "its Service's port",
             Self::PortName => "the port's name",
+            Self::TargetPort => "its Service's targetPort",
         })
     }
 }
@@ -69,6 +72,18 @@ pub fn indicated(mesh: &Resolved, pod: usize, port: u16) -> Option<(Speaks, Clue
     let behind = behind(mesh).filter(|(of, behind)| (*of, behind.target) == (pod, port));
     let behind: Vec<_> = behind.map(|(_, behind)| behind).collect();
     speaks(&mesh.pods[pod], port, &behind)
+}
+
+/// Whether a port is only the number of a Service's port that leads to another port of a pod, an index into
+/// [`pods`](Resolved::pods). What connects to the pod itself, as the clients of a headless Service do, finds nothing there.
+pub fn is_mapped_away(mesh: &Resolved, pod: usize, port: u16) -> bool {
+    let ends = |number: u16| {
+        let ports = mesh.services.iter().flat_map(|service| &service.ports).filter(move |port| port.port == number);
+        ports.flat_map(|port| &port.endpoints).filter(|end| end.pod == pod)
+    };
+    let is_target = || behind(mesh).any(|(of, behind)| (of, behind.target) == (pod, port));
+    let is_listed = || mesh.pods[pod].containers.iter().flat_map(listed).any(|listed| listed == port);
+    ends(port).any(|end| end.port != port) && !is_target() && !is_listed()
 }
 
 /// The names for which a host outside the cluster has a certificate; empty if they are not known.
@@ -204,12 +219,10 @@ fn speaks(pod: &Pod, port: u16, behind: &[Behind<'_>]) -> Option<(Speaks, Clue)>
 fn stand_in(pod: &Pod, index: usize, behind: &[Behind<'_>], takes_rest: bool) -> StandIn {
     let container = &pod.containers[index];
     let mut ports = BTreeMap::new();
-    let declared = container.ports.iter().filter(|port| port.protocol == "TCP").map(|port| port.port);
-    let probed = probes(container).filter_map(Check::port);
     let rest = behind.iter().map(|behind| behind.target).filter(|port| {
         takes_rest && pod.containers.iter().all(|other| other.ports.iter().all(|declared| declared.port != *port))
     });
-    for port in declared.chain(probed).chain(rest).filter(|port| !sidecar::PORTS.contains(port)) {
+    for port in listed(container).chain(rest).filter(|port| !sidecar::PORTS.contains(port)) {
         let first = behind.iter().find(|behind| behind.target == port);
         if first.is_some_and(|first| first.protocol == Protocol::Udp) {
             continue;
@@ -223,6 +236,12 @@ fn stand_in(pod: &Pod, index: usize, behind: &[Behind<'_>], takes_rest: bool) ->
         false => Vec::new(),
     };
     StandIn { image: container.image.clone(), ports, names }
+}
+
+/// The TCP ports that a container declares, and those that are probed.
+fn listed(container: &Container) -> impl Iterator<Item = u16> {
+    let declared = container.ports.iter().filter(|port| port.protocol == "TCP").map(|port| port.port);
+    declared.chain(probes(container).filter_map(Check::port))
 }
 
 fn probes(container: &Container) -> impl Iterator<Item = &Check> {

@@ -72,14 +72,20 @@ impl ServerApp {
     }
 
     /// The app at a port of a pod, an index into [`pods`](Resolved::pods), according to its manifest: the arguments of `demo-server` and
-    /// `demo-webhook`. Other programs are assumed to speak what is [indicated](stand_in::indicated).
+    /// `demo-webhook`. Other programs are assumed to speak what is [indicated](stand_in::indicated), and not to listen on
+    /// a port that its Services [map](stand_in::is_mapped_away) to another.
     pub fn of(mesh: &Resolved, pod: usize, port: u16) -> Self {
         let mut servers = mesh.pods[pod].containers.iter().filter_map(DemoServer::of).peekable();
         if servers.peek().is_some() {
             let found = servers.find_map(|server| server.app(port));
             return found.unwrap_or(Self { speaks: Speaks::Nothing, ..Self::default() });
         }
-        let Some((protocol, clue)) = stand_in::indicated(mesh, pod, port) else { return Self::default() };
+        let indicated = stand_in::indicated(mesh, pod, port);
+        let is_said = indicated.is_some_and(|(_, clue)| clue == Clue::Annotation);
+        if !is_said && stand_in::is_mapped_away(mesh, pod, port) {
+            return Self { speaks: Speaks::Nothing, clue: Some(Clue::TargetPort), ..Self::default() };
+        }
+        let Some((protocol, clue)) = indicated else { return Self::default() };
         let speaks = match (protocol, clue) {
             (protocol, Clue::Annotation) => Speaks::of(protocol),
             // Of what is inside nothing is known.

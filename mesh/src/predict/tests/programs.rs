@@ -261,3 +261,30 @@ spec: {{hosts: [server], http: [{{route: [{{destination: {{host: server}}}}], {l
         "{per_try}"
     );
 }
+
+/// <https://github.com/istio/istio/issues/23675>: a headless service's clients connect to its own port, whatever its `targetPort` is.
+#[test]
+fn a_program_does_not_listen_on_a_services_port_that_leads_to_another() {
+    const HEADLESS: &str = "---
+apiVersion: v1
+kind: Pod
+metadata: {name: db, labels: {app: db}}
+spec: {containers: [{name: db, image: any}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {clusterIP: None, selector: {app: db}, ports: [{name: http, port: 80, targetPort: 8080}]}
+";
+    let answers = |manifests: &str| {
+        let mesh = with(manifests);
+        let account = call(&mesh, "client", "db", 80, AppProtocol::Http).account();
+        (account.outcome.status, account.assumes.unwrap_or_default())
+    };
+    let (status, assumed) = answers(HEADLESS);
+    assert_eq!(status, Some(503));
+    assert!(assumed.contains("does not listen on 80"), "{assumed}");
+    assert_eq!(answers(&HEADLESS.replace("clusterIP: None, ", "")).0, Some(200));
+    let said = HEADLESS.replace("labels:", "annotations: {sidelab.io/app-speaks: 80=http}, labels:");
+    assert_eq!(answers(&said).0, Some(200));
+}
