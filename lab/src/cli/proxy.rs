@@ -59,8 +59,8 @@ pub enum ProxyPart {
         /// Only those of this subset
         #[arg(long)]
         subset: Option<String>,
-        /// Only those of this direction: inbound or outbound
-        #[arg(long)]
+        /// Only those of this direction
+        #[arg(long, value_parser = ["inbound", "outbound"])]
         direction: Option<String>,
     },
     /// Endpoints, with their health

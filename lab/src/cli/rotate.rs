@@ -28,7 +28,7 @@ pub struct RotateArgs {
     #[arg(long, value_enum, default_value_t, requires = "root")]
     pub order: RootOrder,
     /// Repeat it, until Ctrl-C
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse_limit)]
     pub every: Option<Duration>,
     /// How long each sidecar can take
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]

@@ -3,12 +3,19 @@
 use std::{
     ffi::OsString,
     fs, io,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 
 use super::{OK, opened::Opened};
 use crate::{
@@ -54,14 +61,14 @@ impl InPod {
         exec.extend(["--lab".into(), opened.lab.id().into()]);
         exec.extend(args.container.iter().flat_map(|container| ["-c".into(), container.into()]));
         exec.push("--".into());
-        // A half is removed on Ctrl-C, which ends the programs, too.
         interrupt::interruptible()?;
         Ok(Self { exec, name })
     }
 
+    /// A command in the container, out of reach of a terminal's Ctrl-C: [`ended`] ends it.
     fn command(&self, command: &[&str]) -> Command {
         let mut exec = Command::new(&self.exec[0]);
-        exec.args(&self.exec[1..]).args(command).current_dir("/").stdin(Stdio::null());
+        exec.args(&self.exec[1..]).args(command).current_dir("/").stdin(Stdio::null()).process_group(0);
         exec
     }
 
@@ -75,42 +82,80 @@ impl InPod {
             (true, Some(name)) => format!("{}/{}", to.trim_end_matches('/'), name.to_string_lossy()),
             _ => to.to_owned(),
         };
-        let what = || format!("can't copy {} to {to} in {}", from.display(), self.name);
-        if found.is_dir() {
-            self.run(&["mkdir", "-p", "--", &to], Stdio::null()).with_context(what)?;
-            let mut packed = tar(from, &["-cf", "-", "."], Stdio::null(), Stdio::piped())?;
-            let packing = packed.stdout.take().context("a pipe is read once")?;
-            let unpacked = self.run(&["tar", "-C", &to, "--no-same-owner", "-xmf", "-"], packing.into());
-            return unpacked.and(ended(packed)).with_context(what);
+        // Written aside, so that who reads there sees all or nothing.
+        let (folder, name) = to.rsplit_once('/').map_or((".", &*to), |(folder, name)| (folder, name));
+        let draft = format!("{folder}/.{name}.{}.part", std::process::id());
+        let uploaded = match found.is_dir() {
+            true => self.upload_folder(from, &draft, &to),
+            false => self.upload_file(from, found.permissions().mode(), &draft, &to),
+        };
+        if uploaded.is_err() {
+            // Also after a signal.
+            let _ = self.command(&["rm", "-rf", "--", &draft]).status();
         }
+        uploaded.with_context(|| format!("can't copy {} to {to} in {}", from.display(), self.name))
+    }
+
+    fn upload_file(&self, from: &Path, mode: u32, draft: &str, to: &str) -> Result<()> {
         let file = fs::File::open(from).with_context(|| format!("can't read {}", from.display()))?;
-        // Written aside, so that a program that reads it sees all or nothing.
-        let write = "cat > \"$1.part\" && chmod \"$2\" \"$1.part\" && mv -- \"$1.part\" \"$1\" || { rm -f -- \"$1.part\"; exit 1; }";
-        let mode = format!("{:o}", found.permissions().mode() & 0o777);
-        self.run(&["sh", "-c", write, "sh", &to, &mode], file.into()).with_context(what)
+        self.run(&["sh", "-c", "cat > \"$1\"", "sh", draft], file.into())?;
+        let mode = format!("{:o}", mode & 0o777);
+        self.run(&["sh", "-c", "chmod \"$3\" \"$1\" && mv -- \"$1\" \"$2\"", "sh", draft, to, &mode], Stdio::null())
+    }
+
+    fn upload_folder(&self, from: &Path, draft: &str, to: &str) -> Result<()> {
+        self.run(&["mkdir", "-p", "--", draft], Stdio::null())?;
+        let mut packed = tar(from, &["-cf", "-", "."], Stdio::null(), Stdio::piped())?;
+        let packing = packed.stdout.take().context("a pipe is read once")?;
+        let unpacked = self.run(&["tar", "-C", draft, "--no-same-owner", "-xmf", "-"], packing.into());
+        unpacked.and(ended(packed))?;
+        // Into a folder that is there, file by file, each at once.
+        let merge = "if [ -e \"$2\" ]; then cp -a --remove-destination -- \"$1/.\" \"$2\" && rm -rf -- \"$1\"; else mv -- \"$1\" \"$2\"; fi";
+        self.run(&["sh", "-c", merge, "sh", draft, to], Stdio::null())
     }
 
     fn download(&self, from: &str, to: &Path) -> Result<()> {
         let what = || format!("can't copy {from} of {} to {}", self.name, to.display());
         if self.is_folder(from)? {
-            fs::create_dir_all(to).with_context(what)?;
-            let follow = ["--dereference", "--hard-dereference"];
-            let pack = ["tar", "-C", from, follow[0], follow[1], "-cf", "-", "."];
-            let mut packed = self.command(&pack).stdout(Stdio::piped()).spawn().with_context(what)?;
-            let packing = packed.stdout.take().context("a pipe is read once")?;
-            let options = ["--no-same-owner", "--no-same-permissions", "-xf", "-"];
-            let unpacked = ended(tar(to, &options, packing.into(), Stdio::inherit())?);
-            return ended(packed).and(unpacked).with_context(what);
+            return self.download_folder(from, to).with_context(what);
         }
         let name = Path::new(from).file_name().with_context(|| format!("{from} names no file"))?;
         let to: PathBuf = if to.is_dir() { to.join(name) } else { to.to_owned() };
         let mut read = self.command(&["cat", "--", from]).stdout(Stdio::piped()).spawn().with_context(what)?;
         let mut content = read.stdout.take().context("a pipe is read once")?;
         output::write_with(&to, |file| {
-            io::copy(&mut content, file)?;
+            let program = read.id();
+            let is_read = AtomicBool::new(false);
+            thread::scope(|threads| {
+                threads.spawn(|| {
+                    while !is_read.load(Ordering::SeqCst) && !interrupt::is_asked() {
+                        interrupt::pause(LOOK);
+                    }
+                    if !is_read.load(Ordering::SeqCst) {
+                        end(program);
+                    }
+                });
+                let copied = io::copy(&mut content, file);
+                is_read.store(true, Ordering::SeqCst);
+                copied
+            })?;
             ended(read).map_err(io::Error::other)
         })?;
         Ok(())
+    }
+
+    /// Unpacks beside the folder, and moves what is complete.
+    fn download_folder(&self, from: &str, to: &Path) -> Result<()> {
+        let beside = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let draft = tempfile::Builder::new().prefix(".sidelab-").suffix(".part").tempdir_in(beside)?;
+        let follow = ["--dereference", "--hard-dereference"];
+        let pack = ["tar", "-C", from, follow[0], follow[1], "-cf", "-", "."];
+        let mut packed = self.command(&pack).stdout(Stdio::piped()).spawn().context("can't run sidelab exec")?;
+        let packing = packed.stdout.take().context("a pipe is read once")?;
+        let options = ["--no-same-owner", "--no-same-permissions", "-xf", "-"];
+        let unpacked = ended(tar(draft.path(), &options, packing.into(), Stdio::inherit())?);
+        ended(packed).and(unpacked)?;
+        move_into(draft.path(), to)
     }
 
     fn run(&self, command: &[&str], stdin: Stdio) -> Result<()> {
@@ -118,19 +163,51 @@ impl InPod {
     }
 }
 
+/// How long a signal may wait for being noticed.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Moves what is in a folder into another, which is made if it is not there; files that are there are replaced.
+fn move_into(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() && !target.is_symlink() {
+            move_into(&entry.path(), &target)?;
+        } else {
+            fs::rename(entry.path(), &target).with_context(|| format!("can't write {}", target.display()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Starts tar on this host.
 fn tar(folder: &Path, args: &[&str], stdin: Stdio, stdout: Stdio) -> Result<Child> {
     let mut tar = Command::new("tar");
-    tar.arg("-C").arg(folder).args(args).stdin(stdin).stdout(stdout);
+    tar.arg("-C").arg(folder).args(args).stdin(stdin).stdout(stdout).process_group(0);
     tar.spawn().context("can't run tar")
 }
 
+/// Waits for a program, and ends it on a signal.
+///
 /// # Errors
 /// If the program fails; it has printed why.
 fn ended(mut child: Child) -> Result<()> {
-    let status = child.wait().context("can't wait for a program")?;
-    if !status.success() {
-        bail!("{status}");
+    loop {
+        if let Some(status) = child.try_wait().context("can't wait for a program")? {
+            return if status.success() { Ok(()) } else { Err(anyhow!("{status}")) };
+        }
+        if interrupt::is_asked() {
+            end(child.id());
+        }
+        interrupt::pause(LOOK);
     }
-    Ok(())
+}
+
+/// Ends a program with all that it has started.
+fn end(program: u32) {
+    if let Ok(group) = i32::try_from(program) {
+        // It may have ended by itself.
+        let _ = killpg(Pid::from_raw(group), Signal::SIGTERM);
+    }
 }

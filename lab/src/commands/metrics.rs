@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
+use comfy_table::ContentArrangement;
 use serde::Serialize;
 
 use super::{
@@ -84,6 +85,8 @@ fn print(metrics: &[&Metric], all: bool) -> Result<()> {
         outln!("{name}")?;
         let mut table = table::<0>([]);
         names_whole(&mut table);
+        // Identities are for copying and for grep.
+        table.set_content_arrangement(ContentArrangement::Disabled);
         for metric in of_name {
             let sum = name.strip_suffix("_count").and_then(|family| sum_of(metrics, family, &metric.labels));
             let value = match sum {

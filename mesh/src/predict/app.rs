@@ -80,6 +80,10 @@ impl ServerApp {
             let found = servers.find_map(|server| server.app(port));
             return found.unwrap_or(Self { speaks: Speaks::Nothing, ..Self::default() });
         }
+        let is_unstarted = |container: &Container| container.image == "auto";
+        if mesh.pods[pod].sidecar.is_none() && mesh.pods[pod].containers.iter().any(is_unstarted) {
+            return Self { speaks: Speaks::Nothing, ..Self::default() };
+        }
         let indicated = stand_in::indicated(mesh, pod, port);
         let is_said = indicated.is_some_and(|(_, clue)| clue == Clue::Annotation);
         if !is_said && stand_in::is_mapped_away(mesh, pod, port) {

@@ -1,6 +1,6 @@
 //! The HTTP connection manager: codec, route, and the outcome of the request.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::{borrow::Cow, net::IpAddr, time::Duration};
 
 use envoy_api::{
     AlpnFilter, ClusterWeight, CodecType, HttpConnectionManager, HttpFilterConfig, Route, RouteAction,
@@ -201,12 +201,16 @@ impl Simulation<'_> {
         let (codec, is_grpc) = (request.0, request.1.speaks == Some(AppSpeaks::Grpc));
         let before = self.trace.clone();
         let mut tried = Tried::of(policy);
+        let mut elapsed = Duration::ZERO;
         for retry in 0.. {
             let upstream = self.upstream(at, cluster, shared, Some(request), sent, &mut tried)?;
             let ended = self.ended(at, upstream, codec);
             let per_try = policy.and_then(|policy| policy.per_try_timeout);
-            let limits = [(shared.timeout, Outcome::ResponseTimeout), (per_try, Outcome::PerTryTimeout)];
+            // All tries together have the route's time.
+            let left = shared.timeout.map(|timeout| timeout.saturating_sub(elapsed));
+            let limits = [(left, Outcome::ResponseTimeout), (per_try, Outcome::PerTryTimeout)];
             let ended = self.in_time(at, ended, limits);
+            elapsed += per_try.map_or(self.trace.delay, |limit| limit.min(self.trace.delay));
             let policy = policy.filter(|policy| match &ended {
                 // A sidecar upstream answers a gRPC request with `200` and a status of gRPC.
                 Ended::Answered(status) if *status != 200 && is_grpc => {
@@ -216,7 +220,17 @@ impl Simulation<'_> {
                 Ended::Failed { outcome, sent } => policy.retries_failure(outcome, *sent),
             });
             let again = policy.filter(|policy| retry < policy.retries).zip(tried.last_of_several());
-            let Some((_, host)) = again else { return Ok((ended, policy)) };
+            let Some((_, host)) = again else {
+                // Further tries of the only endpoint end as this one does, until the route's time is over.
+                let more = policy.map_or(0, |policy| policy.retries.saturating_sub(retry));
+                let is_over = per_try.zip(left).is_some_and(|(limit, left)| limit * (more + 1) >= left);
+                return Ok(match &ended {
+                    Ended::Failed { outcome: Outcome::PerTryTimeout, sent } if more > 0 && is_over => {
+                        (Ended::Failed { outcome: Outcome::ResponseTimeout, sent: *sent }, None)
+                    }
+                    _ => (ended, policy),
+                });
+            };
             let failure = match &ended {
                 Ended::Answered(status) => status.to_string(),
                 Ended::Failed { outcome, .. } => outcome.details().into_owned(),

@@ -46,7 +46,7 @@ impl Simulation<'_> {
         sent: &[Sent],
     ) -> Result<Reply, CallError> {
         let sidecar = self.world.sidecar(host)?;
-        let Some(accepted_by) = sidecar.bound_to(port) else {
+        let Some(accepted_by) = sidecar.bound_to(port, None) else {
             self.trace.refuse(role.party(), Reason::ConnectionRefused);
             return Ok(Reply::Refused);
         };

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
 };
 
 use envoy_api::{Cluster, ClusterLoadAssignment, FilterChain, LbEndpoint, Listener, RouteConfiguration};
@@ -74,10 +74,15 @@ impl Sidecar {
         })
     }
 
-    /// The listener bound to a port.
-    pub(super) fn bound_to(&self, port: u16) -> Option<usize> {
+    /// The listener bound to a port, of this address or of all.
+    pub(super) fn bound_to(&self, port: u16, address: Option<IpAddr>) -> Option<usize> {
+        let is_at = |bound: &str| {
+            let bound = bound.parse::<IpAddr>().ok();
+            bound.zip(address).is_none_or(|(bound, address)| bound.is_unspecified() || bound == address)
+        };
         let bound = |listener: &Listener| {
-            listener.address.socket_address.port_value == port && listener.bind_to_port.unwrap_or(true)
+            let at = &listener.address.socket_address;
+            at.port_value == port && listener.bind_to_port.unwrap_or(true) && is_at(&at.address)
         };
         self.listeners.iter().position(bound)
     }

@@ -189,13 +189,12 @@ impl Simulation<'_> {
             self.trace.callee = Some((host, destination.port()));
             let has_sidecar = self.world.hosts[host].capture.is_some();
             let is_gateway = self.world.hosts[host].is_gateway;
-            if has_sidecar && self.world.sidecar(host)?.bound_to(destination.port()).is_some() {
+            if has_sidecar && self.world.sidecar(host)?.bound_to(destination.port(), Some(destination.ip())).is_some() {
                 let role = if is_gateway { Role::Gateway } else { Role::Server };
                 return self.enter(host, destination.port(), role, arrival, sent);
             }
             if is_gateway {
-                let because = format!("no Gateway opens port {} there", destination.port());
-                let source = self.world.hosts[host].source.clone();
+                let (because, source) = self.world.not_listening(host, destination);
                 self.trace.step(Party::Gateway, Decision::Listener, "none", because, Some(&source));
                 self.trace.refuse(Party::Gateway, Reason::ConnectionRefused);
                 return Ok(Reply::Refused);

@@ -68,6 +68,7 @@ fn why_not(ends: &Ends<'_>, policy: &PolicyHead, server: &Pod, in_force: &str) -
     match ends.mesh.policies.iter().find(same_scope) {
         Some(older) => format!("{} is older, and only the oldest applies", older.full_name),
         None if in_force == "default" => "it does not set the mode (UNSET)".into(),
+        None if policy.selector.is_some() => format!("it does not set the mode of this port, and {in_force} does"),
         None => format!("{in_force} is more specific"),
     }
 }

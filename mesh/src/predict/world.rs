@@ -121,6 +121,24 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Why a gateway does not listen at an address.
+    pub(super) fn not_listening(&self, host: usize, at: SocketAddr) -> (String, Source) {
+        let port = at.port();
+        let merged = self.mesh.map(|mesh| mesh.merged_gateway(host)).unwrap_or_default();
+        let Some(opened) = merged.ports.iter().find(|opened| opened.port == port) else {
+            return (format!("no Gateway opens port {port} there"), self.hosts[host].source.clone());
+        };
+        let first = &opened.servers[0];
+        let gateway = &first.gateway.name;
+        let because = match opened.bind {
+            Some(bind) => format!("Gateway {gateway} opens port {port} at {bind} alone"),
+            None => format!(
+                "Gateway {gateway} opens port {port}, and no VirtualService has a route for it: istiod makes no listener"
+            ),
+        };
+        (because, first.server.source.clone())
+    }
+
     /// The pod that has an address.
     pub(super) fn host_at(&self, ip: IpAddr) -> Option<usize> {
         self.by_ip.get(&ip).copied()

@@ -4,7 +4,7 @@ use super::protocol;
 use crate::{
     fault::Faults,
     manifests::{Manifests, Named, Object, gateway::GatewaySpec},
-    model::{Gateway, MergedServer, Protocol, Resolved, Server, ServerHost, ServerMaterial, ServerTlsMode},
+    model::{Gateway, MergedPort, MergedServer, Protocol, Resolved, Server, ServerHost, ServerMaterial, ServerTlsMode},
 };
 
 #[cfg(test)]
@@ -72,6 +72,7 @@ pub(super) fn warn(mesh: &Resolved, faults: &mut Faults) {
         for one in merged.ports.iter().flat_map(|port| &port.servers) {
             material(one, pod, mesh, faults);
         }
+        unreached(&merged.ports, pod, mesh, faults);
         for skipped in merged.skipped {
             if said.contains(&skipped.server.source) {
                 continue;
@@ -84,6 +85,22 @@ pub(super) fn warn(mesh: &Resolved, faults: &mut Faults) {
     }
 }
 
+/// Warns about ports that no Service of the gateway leads to, if it has one (`GatewayPortNotDefinedOnService`, IST0162, of
+/// `istioctl analyze`).
+fn unreached(ports: &[MergedPort<'_>], pod: usize, mesh: &Resolved, faults: &mut Faults) {
+    let services = mesh.ports_of(pod);
+    let Some((service, ..)) = services.first() else { return };
+    for opened in ports.iter().filter(|opened| services.iter().all(|(_, _, target)| *target != opened.port)) {
+        let first = &opened.servers[0];
+        let at = Named(first.gateway.source.clone(), format!("Gateway {}", first.gateway.name));
+        let message = format!(
+            "Service {} has no port that leads to {} of {}: only calls to the pod's own address reach it",
+            service.name.name, opened.port, mesh.pods[pod].name
+        );
+        faults.warn(&at, format!("{}.port", first.server.source.field), message);
+    }
+}
+
 /// Warns about certificates that a gateway does not have.
 fn material(one: &MergedServer<'_>, pod: usize, mesh: &Resolved, faults: &mut Faults) {
     let terminates = [ServerTlsMode::Simple, ServerTlsMode::Mutual, ServerTlsMode::OptionalMutual];
@@ -93,7 +110,7 @@ fn material(one: &MergedServer<'_>, pod: usize, mesh: &Resolved, faults: &mut Fa
     for missing in [Some(certificate), Some(key), roots].into_iter().flatten().filter(|pem| pem.content.is_none()) {
         let at = Named(one.gateway.source.clone(), format!("Gateway {}", one.gateway.name));
         let place = match tls.is_by_secret() {
-            true => format!("no Secret of namespace {} has {}", name.namespace, missing.name),
+            true => format!("no Secret of namespace {} has a usable {}", name.namespace, missing.name),
             false => format!("no volume of {name} has {}", missing.name),
         };
         let message = format!("{place}: the gateway closes every connection to it");
@@ -107,19 +124,27 @@ fn unused(gateway: &Gateway, server: &Server, mesh: &Resolved, at: &Named, fault
         return;
     }
     let id = gateway.id();
+    let is_here = |port: u32| port == 0 || port == u32::from(server.port);
     let bound = || mesh.virtual_services.iter().filter(|rule| rule.gateways.contains(&id));
     let serves = bound().any(|rule| match server.reads_http() {
         true => !rule.http.is_empty() && !server.hosts_of(rule).is_empty(),
-        false if server.passes_tls() => !rule.tls.is_empty() && server.matches(rule),
-        false => !rule.tcp.is_empty() && server.matches(rule),
+        false if server.passes_tls() => {
+            let mut matches = rule.tls.iter().flat_map(|rule| &rule.spec.matches);
+            matches.any(|one| is_here(one.port)) && server.matches(rule)
+        }
+        false => {
+            let is_for_all = rule.tcp.iter().any(|rule| rule.spec.matches.is_empty());
+            let mut matches = rule.tcp.iter().flat_map(|rule| &rule.spec.matches);
+            (is_for_all || matches.any(|one| is_here(one.port))) && server.matches(rule)
+        }
     });
     if serves {
         return;
     }
     let (needed, result) = match server.reads_http() {
         true => ("http", "requests get 404"),
-        false if server.passes_tls() => ("tls", "connections are closed"),
-        false => ("tcp", "connections are closed"),
+        false if server.passes_tls() => ("tls", "the gateway does not listen there"),
+        false => ("tcp", "the gateway does not listen there"),
     };
     let hosts: Vec<String> = server.hosts.iter().map(ToString::to_string).collect();
     let message =

@@ -26,6 +26,8 @@ const REVISION_LABEL: &str = "istio.io/rev";
 const STATUS: &str = "sidecar.istio.io/status";
 /// Annotation of a pod with the templates of its injection (`pkg/kube/inject/inject.go`).
 const TEMPLATES: &str = "inject.istio.io/templates";
+/// The image that stands where injection is to put the proxy's.
+const PLACEHOLDER: &str = "auto";
 /// Label of a namespace or a pod: `ambient` or `none`.
 const DATAPLANE_MODE: &str = "istio.io/dataplane-mode";
 /// Label by which Istio marks the pods of a waypoint or gateway that it made itself (`pkg/config/constants`).
@@ -67,7 +69,8 @@ fn node_type(proxy: &Container) -> Option<&str> {
     }
 }
 
-/// What the proxy of an injected pod is: by its arguments, else by the template that makes it, else by its being alone in its pod.
+/// What the proxy of an injected pod is: by its arguments, else by the template that makes it, else, where it is written out, by its being
+/// alone in its pod. What injection puts in the place of `image: auto` is a sidecar by default.
 pub(super) fn role(pod: &Draft<'_>) -> ProxyRole {
     let proxy = pod.spec.containers.iter().find(|container| container.name == SIDECAR_CONTAINER);
     let by_template = || {
@@ -78,7 +81,7 @@ pub(super) fn role(pod: &Draft<'_>) -> ProxyRole {
         "router" => ProxyRole::Router,
         _ => ProxyRole::Sidecar,
     });
-    let is_alone = || pod.spec.containers.len() == 1 && proxy.is_some();
+    let is_alone = || pod.spec.containers.len() == 1 && proxy.is_some_and(|proxy| !is_placeholder(proxy));
     let alone = || is_alone().then_some(ProxyRole::Router);
     by_arguments.or_else(by_template).or_else(alone).unwrap_or(ProxyRole::Sidecar)
 }
@@ -131,6 +134,14 @@ pub(super) fn decide(pod: &Draft<'_>, index: &Index<'_>, faults: &mut Faults) ->
         }
         Ok(yes) => yes,
         Err(no) => {
+            if let Some(i) = pod.spec.containers.iter().position(is_placeholder) {
+                let field = pod.at(&format!("spec.containers[{i}].image")).field;
+                let message = format!(
+                    "injection is to replace {PLACEHOLDER}, which is no image, and does not happen ({}): the pod never starts; label it {POD_LABEL}: \"true\"",
+                    no.because
+                );
+                faults.warn(pod.head, field, message);
+            }
             if label == Some("true") || annotation == Some("true") {
                 let source = if label.is_some() { label_source } else { annotation_source };
                 faults.warn(
@@ -163,6 +174,10 @@ fn is_proxyless(pod: &Draft<'_>) -> bool {
 /// Names templates that only a cluster's own configuration of the injector can have.
 fn warn_of_templates(pod: &Draft<'_>, faults: &mut Faults) {
     const OF_CHARTS: [&str; 4] = ["sidecar", "gateway", "grpc-agent", "grpc-simple"];
+    if pod.labels.contains_key(TEMPLATES) && !pod.annotations.contains_key(TEMPLATES) {
+        let field = pod.at(&format!("metadata.labels[{TEMPLATES}]")).field;
+        faults.warn(pod.head, field, "has no effect as a label: injection reads the annotation of this name");
+    }
     let templates = pod.annotations.get(TEMPLATES).map_or("", String::as_str);
     for name in templates.split(',').map(str::trim).filter(|name| !name.is_empty() && !OF_CHARTS.contains(name)) {
         let field = pod.at(&format!("metadata.annotations[{TEMPLATES}]")).field;
@@ -170,12 +185,16 @@ fn warn_of_templates(pod: &Draft<'_>, faults: &mut Faults) {
     }
 }
 
+/// Whether a container waits for injection, which merges what stands there into the proxy.
+fn is_placeholder(container: &Container) -> bool {
+    container.image.as_deref() == Some(PLACEHOLDER)
+}
+
 /// The evidence that a pod was injected: its sidecar is a container of it, since Kubernetes 1.29 among the init containers.
 fn has_sidecar(pod: &Draft<'_>) -> Option<Source> {
     let position =
         |containers: &[Container]| containers.iter().position(|container| container.name == SIDECAR_CONTAINER);
-    // `auto` waits for injection: what stands there is merged into the sidecar.
-    let is_proxy = |container: &Container| container.image.as_deref() != Some("auto");
+    let is_proxy = |container: &Container| !is_placeholder(container);
     if pod.annotations.contains_key(STATUS) {
         return Some(pod.at(&format!("metadata.annotations[{STATUS}]")));
     }

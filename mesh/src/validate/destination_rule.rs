@@ -123,12 +123,14 @@ fn takes_no_certificates(checked: &mut Checked<'_>, field: &str, tls: &TlsSpec, 
     let credential = ("credentialName", !tls.credential_name.is_empty());
     for (name, _) in files.iter().chain([&credential]).filter(|(_, said)| *said) {
         let field = format!("{field}.{name}");
-        if tls.mode == ClientTlsMode::IstioMutual {
-            // The API's documentation wants all of them empty.
-            checked.error(field, "ISTIO_MUTUAL takes its certificates from the mesh; remove it, or write MUTUAL");
-        } else {
-            checked.warn(field, "has no effect: DISABLE does no TLS; remove it, or write SIMPLE or MUTUAL");
-        }
+        // The API's documentation wants all of them empty.
+        let message = match tls.mode {
+            ClientTlsMode::IstioMutual => {
+                "has no effect: ISTIO_MUTUAL takes its certificates from the mesh; remove it, or write MUTUAL"
+            }
+            _ => "has no effect: DISABLE does no TLS; remove it, or write SIMPLE or MUTUAL",
+        };
+        checked.warn(field, message);
     }
 }
 

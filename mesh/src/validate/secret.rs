@@ -53,7 +53,8 @@ pub(super) fn validate(secret: &Object<Secret>, known: &Known<'_>, faults: &mut 
         if let (Some((_, certificate)), Some((field, key_text))) = (entries.get(certificate), entries.get(key))
             && let Some(message) = pem::not_the_key(certificate, key_text)
         {
-            unusable(&mut checked, &format!("{field}[{key}]"), message, is_used);
+            // The API server and istiod take it.
+            checked.warn(format!("{field}[{key}]"), format!("{message}: Envoy rejects both"));
         }
     }
 }

@@ -107,6 +107,12 @@ pub const ACCEPTED: &[Accepted] = &[
         OfType("envoy.extensions.filters.http.grpc_stats.v3.FilterConfig"),
         "Counts gRPC calls, and decides nothing. They are not counted here",
     ),
+    row(
+        HttpConnectionManager,
+        "http_filters[]",
+        OfType("envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"),
+        "Translates gRPC-Web to gRPC. No client of a lab speaks gRPC-Web, and other requests pass through it",
+    ),
     row(HttpConnectionManager, "tracing.provider", OfType("envoy.config.trace.v3.ZipkinConfig"), WHY_TRACER),
     row(HttpConnectionManager, "tracing.provider", OfType("envoy.config.trace.v3.DatadogConfig"), WHY_TRACER),
     row(HttpConnectionManager, "tracing.provider", OfType("envoy.config.trace.v3.SkyWalkingConfig"), WHY_TRACER),

@@ -69,6 +69,7 @@ pub struct CidrRange {
 #[serde(deny_unknown_fields)]
 pub struct Int32Range {
     /// First value, inclusive.
+    #[serde(default)]
     pub start: i32,
     /// Last value, exclusive.
     pub end: i32,

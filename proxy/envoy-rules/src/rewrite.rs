@@ -123,7 +123,9 @@ pub fn location(redirect: &RedirectAction, matcher: &RouteMatch, request: &Reque
         (host, _) => host.to_owned(),
     };
     let port = if redirect.port_redirect > 0 { format!(":{}", redirect.port_redirect) } else { String::new() };
-    format!("{scheme}://{host}{port}{}", new_path(redirect, matcher, request.path))
+    let path = new_path(redirect, matcher, request.path);
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    format!("{scheme}://{host}{port}{slash}{path}")
 }
 
 fn new_path(redirect: &RedirectAction, matcher: &RouteMatch, path: &str) -> String {

@@ -1,11 +1,18 @@
 //! `cp`, `get -l`, `get -w`, `logs --since` and repeated options, as kubectl has them.
 
 use std::{
-    fs,
-    io::{BufRead, BufReader},
-    process::Stdio,
+    fs::{self, File},
+    io::{BufRead, BufReader, Write},
+    process::{Child, Stdio},
 };
 
+use nix::{
+    sys::{
+        signal::{Signal, kill},
+        stat::Mode,
+    },
+    unistd::{Pid, mkfifo},
+};
 use pretty_assertions::assert_eq;
 use tests::{folder, labs::OwnLabs, may_make_labs, text};
 
@@ -48,6 +55,43 @@ fn files_and_folders_are_copied_to_and_from_a_pod_and_stay_in_it() {
     }
     assert_eq!(read("there/renamed.txt"), "one", "what was there is kept");
     assert!(!fs::exists("/usr/share/sidelab-escape.txt").unwrap());
+}
+
+#[test]
+fn a_copy_that_a_signal_ends_leaves_nothing_behind() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    labs.up(&["-f", "scenarios/strict/manifests.yaml"]);
+    let here = tempfile::tempdir().unwrap();
+    // Pipes whose other ends stay open: copies that are never complete.
+    let (up, folder) = (here.path().join("up"), here.path().join("folder"));
+    mkfifo(&up, Mode::S_IRWXU).unwrap();
+    fs::create_dir(&folder).unwrap();
+    labs.done(&["exec", "client", "--", "mkfifo", "/tmp/down"]);
+    let is_ended = |mut copy: Child| {
+        kill(Pid::from_raw(copy.id().cast_signed()), Signal::SIGTERM).unwrap();
+        assert_eq!(copy.wait().unwrap().code(), Some(130));
+        assert_eq!(labs.done(&["exec", "client", "--", "ls", "-A", "/tmp"]), "down\n");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    };
+
+    let copy = labs.command(&["cp", up.to_str().unwrap(), "client:/tmp/copied"]).spawn().unwrap();
+    let mut begun = File::options().write(true).open(&up).unwrap();
+    begun.write_all(b"begun").unwrap();
+    labs.done(&["exec", "client", "--", "sh", "-c", "until ls -A /tmp | grep -q part; do :; done"]);
+    is_ended(copy);
+
+    let copy = labs.command(&["cp", "client:/tmp/down", folder.to_str().unwrap()]).spawn().unwrap();
+    let hold = ["exec", "-i", "client", "--", "sh", "-c", "exec 3> /tmp/down; echo begun; read end"];
+    let mut feeding = labs.command(&hold).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(feeding.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "begun\n");
+    is_ended(copy);
+    drop(feeding.stdin.take());
+    feeding.wait().unwrap();
 }
 
 #[test]

@@ -4,9 +4,9 @@ use http::{HeaderName, HeaderValue};
 
 use crate::{
     account::{Account, AppProtocol, LegNumber, LegPath, Party, Reason},
-    model::Mesh,
+    model::{Flavor, Mesh},
     predict::{Call, predict},
-    testing::{EDGE, mesh},
+    testing::{EDGE, mesh, mesh_with_warnings},
 };
 
 const MESH: &str = "---
@@ -127,6 +127,31 @@ fn a_gateway_without_its_secret_closes_connections_and_without_a_server_refuses_
     let edge = mesh.pods[mesh.pod("edge", "default").expect("it is there")].ips.v4.to_string();
     let closed = predict(&mesh, &Call::new(from, edge, 9999, AppProtocol::Http)).expect("it is modelled");
     assert_eq!(refused(&closed), (Some(Party::Gateway), Some(Reason::ConnectionRefused), None));
+}
+
+#[test]
+fn a_gateway_that_does_not_listen_says_whether_a_route_or_its_address_is_the_reason() {
+    let reason = |server: &str| {
+        let gateway = format!("---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: db}}
+spec: {{selector: {{istio: edge}}, servers: [{{port: {{number: 9000, name: p, protocol: {server}, hosts: ['*']}}]}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: db}}
+spec: {{hosts: ['*'], gateways: [db], tcp: [{{match: [{{port: 5432}}], route: [{{destination: {{host: server, port: {{number: 8080}}}}}}]}}]}}
+");
+        let (mesh, _) = mesh_with_warnings(&([EDGE, MESH].concat() + &gateway), Flavor::Istio);
+        let edge = mesh.pods[mesh.pod("edge", "default").expect("it is there")].ips.v4.to_string();
+        let from = mesh.pod("client", "default").expect("it is there");
+        let account = predict(&mesh, &Call::new(from, edge, 9000, AppProtocol::Http)).expect("it is modelled");
+        assert_eq!(refused(&account), (Some(Party::Gateway), Some(Reason::ConnectionRefused), None));
+        account.steps.iter().find(|step| step.at == Party::Gateway).expect("a step").because.clone()
+    };
+    assert!(reason("TCP}").contains("Gateway db.default opens port 9000, and no VirtualService has a route for it"));
+    assert!(reason("HTTP}, bind: 127.0.0.1").contains("opens port 9000 at 127.0.0.1 alone"));
 }
 
 /// <https://github.com/istio/istio/issues/27315>

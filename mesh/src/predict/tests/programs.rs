@@ -255,6 +255,8 @@ spec: {{hosts: [server], http: [{{route: [{{destination: {{host: server}}}}], {l
     }
     assert_eq!(of(without, "/delay/2", "timeout: 3s"), "200");
     assert_eq!(of(without, "/delay/2", "retries: {attempts: 2}"), "200");
+    let together = of(without, "/delay/3", "timeout: 1s, retries: {attempts: 3, perTryTimeout: 500ms, retryOn: 5xx}");
+    assert_eq!(together, "client sidecar timeout UT response_timeout -> 504");
     let per_try = of(without, "/delay/2", "retries: {attempts: 2, perTryTimeout: 1s, retryOn: 5xx}");
     assert!(
         per_try.starts_with("client sidecar timeout ") && per_try.contains("upstream_per_try_timeout"),

@@ -10,6 +10,7 @@ use super::{paths, reader::Reader};
 use crate::{
     manifests::{Manifests, read},
     model::{Mount, ObjectName},
+    pem,
 };
 
 /// Annotations with the sidecar's volumes and mounts: JSON, by name of volume.
@@ -31,9 +32,21 @@ const OF_TEMPLATE: [&str; 8] = [
 /// Files of a folder, by name.
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
-/// The contents of all Secrets.
+/// The contents of all Secrets, without certificates whose key is another's: Envoy rejects these (`KEY_VALUES_MISMATCH`), and who uses them
+/// has none.
 pub(in crate::resolve) fn secrets(manifests: &Manifests) -> BTreeMap<ObjectName, Files> {
-    manifests.secrets.iter().map(|secret| (secret.head.name.clone(), secret_files(&secret.body))).collect()
+    manifests.secrets.iter().map(|secret| (secret.head.name.clone(), usable(secret_files(&secret.body)))).collect()
+}
+
+fn usable(mut files: Files) -> Files {
+    for (certificate, key) in [("tls.crt", "tls.key"), ("cert", "key")] {
+        let pair = files.get(certificate).zip(files.get(key));
+        if pair.is_some_and(|(certificate, key)| pem::not_the_key(certificate, key).is_some()) {
+            files.remove(certificate);
+            files.remove(key);
+        }
+    }
+    files
 }
 
 /// The entries of a list by their names: the injector goes through either (istio:

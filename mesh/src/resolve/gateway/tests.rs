@@ -51,6 +51,8 @@ spec: {{containers: [{containers}]}}
     assert!(pod("", "{name: istio-proxy, image: istio/proxyv2}"));
     assert!(pod(&by_template, "{name: istio-proxy, image: auto}"));
     assert!(!pod("", "{name: istio-proxy, image: x, args: [proxy, sidecar]}"));
+    // Istio's default template makes a sidecar of it.
+    assert!(!pod(injected, "{name: istio-proxy, image: auto}"));
     assert!(!pod(injected, "{name: app, image: sidelab/demo-client}"));
 }
 
@@ -89,5 +91,49 @@ stringData: {tls.crt: x}
 ";
     let server = "protocol: HTTPS}, hosts: [a.example.com], tls: {mode: SIMPLE, credentialName: c}";
     let said = faults(&([EDGE, WEB].concat() + secret + &gateway("edge", server) + &routes("g", TO_WEB)));
-    assert!(said.contains("spec.servers[0].tls: warning: no Secret of namespace default has c/tls.crt"), "{said}");
+    assert!(
+        said.contains("spec.servers[0].tls: warning: no Secret of namespace default has a usable c/tls.crt"),
+        "{said}"
+    );
+}
+
+/// `GatewayPortNotDefinedOnService` (IST0162) of `istioctl analyze`.
+#[test]
+fn a_port_that_the_gateways_service_does_not_lead_to_is_warned_of() {
+    let service = |port: u16| {
+        format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: edge}}\nspec: {{selector: {{istio: edge}}, ports: [{{port: {port}}}]}}\n"
+        )
+    };
+    let all = [EDGE, WEB].concat() + &gateway("edge", HTTP) + &routes("g", TO_WEB);
+    let warning = "spec.servers[0].port: warning: Service edge has no port that leads to 80 of edge.default";
+    let without = faults(&(all.clone() + &service(9000)));
+    assert!(without.contains(warning), "{without}");
+    assert!(!faults(&(all.clone() + &service(80))).contains(warning) && !faults(&all).contains(warning));
+}
+
+#[test]
+fn a_tcp_route_for_another_port_than_the_servers_is_no_route_for_it() {
+    let tcp = |port: &str| {
+        let rest = gateway("edge", "protocol: TCP}, hosts: ['*']")
+            + &routes("g", &format!("tcp: [{{{port} route: [{{destination: {{host: web}}}}]}}]"));
+        faults(&([EDGE, WEB].concat() + &rest))
+    };
+    let warning = "has routes of tcp for *: the gateway does not listen there";
+    assert!(tcp("match: [{port: 5432}],").contains(warning));
+    assert!(!tcp("match: [{port: 80}],").contains(warning) && !tcp("").contains(warning));
+}
+
+#[test]
+fn a_proxy_that_waits_for_an_injection_that_does_not_come_is_warned_of() {
+    let said = faults(
+        "---
+apiVersion: v1
+kind: Pod
+metadata: {name: p, labels: {inject.istio.io/templates: gateway}}
+spec: {containers: [{name: istio-proxy, image: auto}]}
+",
+    );
+    assert!(said.contains("spec.containers[0].image: warning: injection is to replace auto"), "{said}");
+    assert!(said.contains("labels[inject.istio.io/templates]: warning: has no effect as a label"), "{said}");
 }

@@ -64,7 +64,8 @@ fn mutual_needs_a_certificate_and_its_key() {
 #[test]
 fn istio_mutual_and_disable_take_no_certificates() {
     for name in ["clientCertificate", "privateKey", "caCertificates", "credentialName"] {
-        let expected = format!("spec.trafficPolicy.tls.{name}: ISTIO_MUTUAL takes its certificates from the mesh");
+        let expected =
+            format!("spec.trafficPolicy.tls.{name}: warning: has no effect: ISTIO_MUTUAL takes its certificates");
         refused(&tls(&format!("mode: ISTIO_MUTUAL, {name}: /a")), &expected);
         let expected = format!("spec.trafficPolicy.tls.{name}: warning: has no effect: DISABLE does no TLS");
         refused(&tls(&format!("mode: DISABLE, {name}: /a")), &expected);

@@ -64,6 +64,7 @@ fn a_redirect_keeps_what_it_does_not_change() {
     };
     assert_eq!(to(json!({"path_redirect": "/new"}), "a:8080", "/old?q"), "http://a:8080/new?q");
     assert_eq!(to(json!({"path_redirect": "/new?r"}), "a", "/old?q"), "http://a/new?r");
+    assert_eq!(to(json!({"path_redirect": "new"}), "a:8080", "/old?q"), "http://a:8080/new?q");
     assert_eq!(to(json!({"prefix_rewrite": "/new"}), "a", "/old/x?q"), "http://a/new/x?q");
     assert_eq!(to(json!({"host_redirect": "b"}), "a:8080", "/old"), "http://b/old");
     assert_eq!(to(json!({"scheme_redirect": "https"}), "a:80", "/old"), "https://a/old");
