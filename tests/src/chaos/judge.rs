@@ -56,6 +56,9 @@ const DRAIN_NS: u64 = 45_000_000_000;
 /// How long after a disturbance its effects can reach an app: sidecars try again, and detect what is gone.
 const AFTER_NS: u64 = 2_000_000_000;
 
+/// How long a slow reader has to read, at most, before it uses its connection again and sees that it has ended.
+const SLOW_NS: u64 = 6_000_000_000;
+
 /// Judges a request that failed.
 pub(super) fn judge(request: &RequestReport, path: Path, used: Use, windows: &[Window]) -> Verdict {
     if request.error.as_ref().is_some_and(|failure| failure.kind == FailureKind::EchoMismatch) {
@@ -81,8 +84,9 @@ fn is_endless(request: &RequestReport) -> bool {
 /// When a disturbance can make requests fail; `None` if it never may.
 fn effect(index: usize, window: &Window, path: Path, used: Use, windows: &[Window]) -> Option<RangeInclusive<u64>> {
     let soon = window.began_ns..=window.ended_ns + AFTER_NS;
-    // HTTP moves to new connections meanwhile, which is what draining is for. Raw bytes have no such way.
-    let end_of_drain = *soon.start() + DRAIN_NS..=*soon.end() + DRAIN_NS;
+    // HTTP moves to new connections meanwhile, but for the request that is under way then. Raw bytes have no such way.
+    let noticed = if used == Use::Kept { SLOW_NS } else { 0 };
+    let end_of_drain = *soon.start() + DRAIN_NS..=*soon.end() + DRAIN_NS + noticed;
     match window.disturbance {
         Disturbance::Rotate
         | Disturbance::Clusters
@@ -97,9 +101,9 @@ fn effect(index: usize, window: &Window, path: Path, used: Use, windows: &[Windo
         }
         // Mutual TLS has other filter chains under each mode: with and without a match of ALPN.
         Disturbance::Strict | Disturbance::Permissive => {
-            (path != Path::Outside && used == Use::Kept).then_some(end_of_drain)
+            (path != Path::Outside && used != Use::New).then_some(end_of_drain)
         }
-        Disturbance::Chains => (path == Path::Changing && used != Use::Http).then_some(end_of_drain),
+        Disturbance::Chains => (path == Path::Changing).then_some(end_of_drain),
         Disturbance::Descriptors(Sidecar::Client, _) => (path != Path::Outside && used != Use::Kept).then_some(soon),
         Disturbance::Descriptors(Sidecar::Server, _) => (path != Path::Changing && used != Use::Kept).then_some(soon),
         Disturbance::Kill => (path == Path::Changing).then_some(soon),
@@ -177,12 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn a_mode_that_changes_ends_kept_connections_of_raw_bytes_when_the_drain_does() {
+    fn a_mode_that_changes_ends_kept_connections_when_the_drain_does() {
         let at = |time| failed(time, time, FailureKind::ConnectionReset);
         for disturbance in [Disturbance::Strict, Disturbance::Permissive] {
             let all = [window(disturbance, 10, 11)];
-            assert_eq!(judge(&at(56), Path::Steady, Use::Kept, &all), Verdict::Explained(disturbance));
-            for (time, used) in [(12, Use::Kept), (40, Use::Kept), (60, Use::Kept), (56, Use::New), (56, Use::Http)] {
+            for (time, used) in [(56, Use::Kept), (63, Use::Kept), (56, Use::Http)] {
+                assert_eq!(judge(&at(time), Path::Steady, used, &all), Verdict::Explained(disturbance));
+            }
+            for (time, used) in [(12, Use::Kept), (40, Use::Kept), (65, Use::Kept), (56, Use::New), (63, Use::Http)] {
                 assert_eq!(judge(&at(time), Path::Steady, used, &all), Verdict::Lost, "{time} {used:?}");
             }
         }
