@@ -14,6 +14,7 @@ mod inbound_patches;
 mod material;
 mod merged_gateway;
 mod mesh_config;
+mod node_metadata;
 mod not_modelled;
 mod object;
 mod peer_authentication;
@@ -37,9 +38,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     authorization::*, capture::*, destination_rule::*, envoy_filter::*, family::*, gateway::*, material::*,
-    merged_gateway::*, mesh_config::*, not_modelled::*, object::*, peer_authentication::*, pod::*, provider_host::*,
-    proxy_config::*, pushed::*, resolved::*, service::*, service_entry::*, sidecar_scope::*, svid::*, telemetry::*,
-    virtual_service::*, webhook::*,
+    merged_gateway::*, mesh_config::*, node_metadata::*, not_modelled::*, object::*, peer_authentication::*, pod::*,
+    provider_host::*, proxy_config::*, pushed::*, resolved::*, service::*, service_entry::*, sidecar_scope::*, svid::*,
+    telemetry::*, virtual_service::*, webhook::*,
 };
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.

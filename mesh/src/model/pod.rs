@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     capture::Capture,
     family::Family,
+    node_metadata::NodeMetadata,
     object::{ObjectName, Source},
     peer_authentication::EffectivePeerAuthentication,
-    proxy_config::NodeMetadata,
     svid::SvidKind,
 };
 

@@ -1,6 +1,10 @@
 //! The hosts of MeshConfig's extension providers.
 
-use super::{object::ObjectName, resolved::ExternalName, service::Service};
+use super::{
+    object::ObjectName,
+    resolved::{ExternalName, Resolved},
+    service::Service,
+};
 
 /// Every host that the mesh knows.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +23,13 @@ pub enum NoHost {
     Unknown(String),
     #[error("has service {0}, which several namespaces have: write NAMESPACE/{0}")]
     Several(String),
+}
+
+impl Resolved {
+    /// Every host that the mesh knows.
+    pub fn known_hosts(&self) -> KnownHosts<'_> {
+        KnownHosts { services: &self.services, entries: &self.entries, external_names: &self.external_names }
+    }
 }
 
 impl<'m> KnownHosts<'m> {

@@ -1,12 +1,10 @@
 //! What a pod's ProxyConfig says that is read after resolution (`mesh/v1alpha1/proxy.proto` in istio/api).
 
-use std::time::Duration;
-
 use envoy_api::ForwardClientCertDetails;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{MeshConfig, Pod};
+use super::{mesh_config::MeshConfig, pod::Pod};
 
 impl Pod {
     /// A part of its ProxyConfig: that of its annotation, which replaces the whole part of MeshConfig (`MergeProxyConfig` in
@@ -18,16 +16,6 @@ impl Pod {
         let said = own.or_else(|| mesh.proxy_config.get(part)).cloned();
         said.and_then(|said| serde_json::from_value(said).ok()).unwrap_or_default()
     }
-}
-
-/// What a proxy reports of itself in `ISTIO_META_*` variables, as far as istiod compiles by it (`NodeMetadata` in
-/// `pkg/model/proxy.go`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NodeMetadata {
-    /// Whether it takes HTTP/1.0 (`ISTIO_META_HTTP10`).
-    pub accepts_http_10: bool,
-    /// How long its connections may be idle (`ISTIO_META_IDLE_TIMEOUT`); `None` is Envoy's hour, and zero is without end.
-    pub idle_timeout: Option<Duration>,
 }
 
 /// The proxies before a gateway, and what it tells those behind it (`gatewayTopology`; `buildGatewayConnectionManager` in

@@ -12,7 +12,6 @@ use super::{
     object::{ObjectName, Source},
     peer_authentication::Decided,
     pod::Pod,
-    provider_host::KnownHosts,
     service::{Service, ServicePort},
     sidecar_scope::SidecarScope,
     telemetry::{Provider, Telemetry},
@@ -61,11 +60,6 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// Every host that the mesh knows.
-    pub fn known_hosts(&self) -> KnownHosts<'_> {
-        KnownHosts { services: &self.services, entries: &self.entries, external_names: &self.external_names }
-    }
-
     /// The AuthorizationPolicies for a pod, in the order in which istiod looks at them: those of the root namespace first, each
     /// namespace's by age (`ListAuthorizationPolicies` in `pilot/pkg/model/authorization.go`).
     pub fn authorization_of(&self, pod: &Pod) -> Vec<&AuthorizationPolicy> {
