@@ -200,6 +200,14 @@ impl DestinationRule {
         self.subsets.iter().find(|subset| subset.name == name)
     }
 
+    /// Whether it says nothing but the TLS settings of its whole destination.
+    pub fn is_about_tls_alone(&self) -> bool {
+        let of_ports = self.traffic_policy.as_ref().is_some_and(|policy| !policy.ports.is_empty());
+        let whole = self.traffic_policy.as_ref().map(|policy| &policy.whole);
+        let says_more = whole.is_some_and(|whole| Settings { tls: None, ..whole.clone() } != Settings::default());
+        self.subsets.is_empty() && !of_ports && !says_more
+    }
+
     /// The TLS settings that the cluster of a service's port is built with. `None` leaves it to automatic mTLS.
     pub fn tls(&self, port: u16, subset: Option<&str>) -> Option<&ClientTls> {
         self.setting(port, subset, |settings| settings.tls.as_ref())

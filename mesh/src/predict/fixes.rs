@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{Ends, scope};
 use crate::{
-    account::{Account, AppProtocol, AppSpeaks, Note, NoteKind, Party, Reason},
-    model::{ClientTlsMode, MtlsMode, OutboundTrafficPolicy, Pod, Protocol},
+    account::{Account, AppProtocol, AppSpeaks, Decision, Note, NoteKind, Party, Reason, Step},
+    model::{ClientTlsMode, MtlsMode, OutboundTrafficPolicy, Pod, PolicyHead, Protocol},
 };
 
 /// The first fix that applies to a call that was not delivered.
@@ -25,8 +25,18 @@ fn fix(text: String, yaml: String) -> Option<Note> {
 fn rule(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     let ((Some(service), Some(port)), Some(server)) = (ends.to, ends.server) else { return None };
     ends.client.sidecar.as_ref()?;
-    let tls = ends.mesh.destination_rules.find(ends.client, &service.host, &service.name.namespace)?;
-    let tls = tls.tls(port.port, ends.call.subset.as_deref())?;
+    // Whatever else is wrong, such as a cluster that is not there, other settings of TLS don't change.
+    let is_about_tls = [
+        Reason::NoFilterChainMatch,
+        Reason::TlsHandshakeFailed,
+        Reason::ConnectionTerminated,
+        Reason::ConnectionRefused,
+        Reason::ProtocolError,
+        Reason::Timeout,
+    ];
+    account.outcome.reason.filter(|reason| is_about_tls.contains(reason))?;
+    let rule = ends.mesh.destination_rules.find(ends.client, &service.host, &service.name.namespace)?;
+    let tls = rule.tls(port.port, ends.call.subset.as_deref())?;
     let strict = mode(server, account) == Some(MtlsMode::Strict);
     let takes_mtls = mode(server, account).is_some_and(|mode| mode != MtlsMode::Disable);
     let by_server = account.outcome.at != Some(Party::ClientApp);
@@ -45,6 +55,10 @@ fn rule(ends: &Ends<'_>, account: &Account) -> Option<Note> {
         tls.spec.mode.name(),
         server.name
     );
+    // A rule that says more, or is for more hosts, would lose that by a new one of its name.
+    if rule.host != service.host || rule.from.len() > 1 || !rule.is_about_tls_alone() {
+        return Some(Note::new(NoteKind::Fix, text).about(&tls.source));
+    }
     fix(
         text,
         format!(
@@ -64,10 +78,24 @@ fn strict(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     }
     let service = ends.to.0.and_then(|service| service.selector.as_ref());
     let labels = service.or_else(|| Some(&server.labels).filter(|labels| !labels.is_empty()))?;
-    let who = match ends.client.sidecar {
-        None => format!("{} has no sidecar: give it one, or", ends.client.name),
-        Some(_) => "the call bypasses its sidecar, and comes without mTLS: remove what exempts it, or".to_owned(),
+    let sends = |step: &&Step| step.at == Party::ClientSidecar && step.what == Decision::TransportSocket;
+    let who = match (&ends.client.sidecar, account.steps.iter().find(sends)) {
+        (None, _) => format!("{} has no sidecar: give it one, or", ends.client.name),
+        (Some(_), Some(step)) => {
+            format!("the sidecar of {} sends no mTLS there ({}): change that, or", ends.client.name, step.because)
+        }
+        (Some(_), None) => {
+            "the call bypasses its sidecar, and comes without mTLS: remove what exempts it, or".to_owned()
+        }
     };
+    // Of several policies for a pod only the oldest counts.
+    let is_for_it = |policy: &&PolicyHead| {
+        policy.namespace == server.name.namespace && policy.selector.is_some() && policy.selects(&server.labels)
+    };
+    if let Some(policy) = ends.mesh.policies.iter().filter(is_for_it).min_by(|a, b| a.age.cmp(&b.age)) {
+        let text = format!("{who} set portLevelMtls of port {port} to PERMISSIVE in {}", policy.full_name);
+        return Some(Note::new(NoteKind::Fix, text).about(&policy.source));
+    }
     fix(
         format!("{who} let port {port} of {} also accept plaintext", server.workload),
         format!(
@@ -152,7 +180,15 @@ fn registry_only(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     let closed = ends.mesh.outbound_traffic_policy_of(ends.client).0 == OutboundTrafficPolicy::RegistryOnly;
     let host = &ends.call.host;
     let named = host.contains('.') && host.parse::<std::net::IpAddr>().is_err();
-    if !closed || ends.to.1.is_some() || !named || account.outcome.at != Some(Party::ClientSidecar) {
+    // An entry that has the host by a wildcard is there; routes of TLS can take its place.
+    let is_below = |wildcard: &str| wildcard.strip_prefix('*').is_some_and(|domain| host.ends_with(domain));
+    let has_entry = ends
+        .mesh
+        .entries
+        .iter()
+        .any(|entry| is_below(&entry.host) && entry.ports.iter().any(|port| port.port == ends.call.port));
+    let is_closed = closed && account.outcome.at == Some(Party::ClientSidecar);
+    if !is_closed || ends.to.1.is_some() || !named || has_entry {
         return None;
     }
     let port = ends.call.port;

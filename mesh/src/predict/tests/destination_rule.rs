@@ -2,6 +2,7 @@
 //! signatures F2 to F5 and F16 to F17.
 
 use super::*;
+use crate::account::NoteKind;
 use crate::ca::{Authority as Ca, KeyType, Names, SVID_LIFETIME, Validity};
 
 /// A DestinationRule for `server` with these TLS settings.
@@ -268,4 +269,47 @@ fn a_hash_leads_to_one_endpoint_and_without_it_to_any() {
         "a cookie that is yet to be set depends on the caller's port"
     );
     assert!(hashed(cookie, &[("cookie", "c=1")]).1.starts_with("the one of 3"));
+}
+
+/// What is to be applied, if the fix of a call from `client` to `server` has it, and its text.
+fn fix_of(manifests: &str) -> (Option<String>, String) {
+    let account = call(&mesh_of(Flavor::Istio, manifests), "client", "server", 80, AppProtocol::Http).account();
+    let fix = account.notes.into_iter().find(|note| note.kind == NoteKind::Fix).expect("a fix");
+    (fix.yaml, fix.text)
+}
+
+#[test]
+fn a_fix_delivers_the_call_and_does_not_take_the_place_of_what_says_more() {
+    let plain = format!("{}{}", policy("STRICT"), rule(DISABLE));
+    let (yaml, _) = fix_of(&plain);
+    let fixed = plain.replace(&rule(DISABLE), &format!("---\n{}", yaml.expect("a rule")));
+    let account = call(&mesh_of(Flavor::Istio, &fixed), "client", "server", 80, AppProtocol::Http).account();
+    assert_eq!(brief(&account.outcome), "200");
+
+    let with_subsets =
+        plain.replace("  trafficPolicy:", "  subsets: [{name: v1, labels: {app: server}}]\n  trafficPolicy:");
+    let for_all = plain.replace("host: server.default.svc.cluster.local", "host: '*.local'");
+    for manifests in [with_subsets, for_all] {
+        let (yaml, text) = fix_of(&manifests);
+        assert!(yaml.is_none() && text.contains("DestinationRule default/server sets tls.mode DISABLE"), "{text}");
+    }
+}
+
+#[test]
+fn a_policy_that_counts_already_is_to_be_changed_and_none_added() {
+    let of_server = "---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: own}
+spec: {selector: {matchLabels: {app: server}}, mtls: {mode: STRICT}}
+";
+    let namespace = "---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default}
+spec: {mtls: {mode: DISABLE}}
+";
+    let (yaml, text) = fix_of(&format!("{of_server}{namespace}"));
+    assert_eq!(yaml, None);
+    assert!(text.contains("sends no mTLS there") && text.contains("in PeerAuthentication default/own"), "{text}");
 }
