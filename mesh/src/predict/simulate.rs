@@ -17,6 +17,7 @@ use super::{
     app::{AppTls, ServerApp},
     call::CallError,
     capture::{self, Opener},
+    certificate::Certificate,
     place::{Arrival, Place},
     trace::{NewLeg, Role, Trace},
     ways::Picks,
@@ -200,10 +201,18 @@ impl Simulation<'_> {
                 return Ok(Reply::Refused);
             }
         }
-        let (server, tls) = (self.server_app)(host, destination.port());
-        let (because, source) = match host {
-            Some(host) => (server.to_string(), Some(&self.world.hosts[host].source)),
-            None => ("no manifest has this address: assumed to be an app that speaks what it is sent".into(), None),
+        let (server, mut tls) = (self.server_app)(host, destination.port());
+        let machine = host.is_none().then(|| self.world.machine(destination.ip())).flatten();
+        let (because, source) = match (host, machine) {
+            (Some(host), _) => (server.to_string(), Some(&self.world.hosts[host].source)),
+            (None, Some((identity, endpoint))) => {
+                tls.certificate = Certificate::of_mesh(&identity);
+                let because = "assumed to be a machine whose sidecar takes mTLS, as its serviceAccount or label says";
+                (because.into(), Some(&endpoint.source))
+            }
+            (None, None) => {
+                ("no manifest has this address: assumed to be an app that speaks what it is sent".into(), None)
+            }
         };
         self.trace.step(Party::ServerApp, Decision::App, destination.to_string(), because, source);
         let answered = answer::answer(server, &tls, destination.ip(), sent);

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     compile::Placement,
     control_plane::configure,
-    model::{Capture, Family, Mesh, Service, Source},
+    model::{Capture, EntryEndpoint, Family, Mesh, Service, Source},
     sidecar,
 };
 
@@ -119,6 +119,15 @@ impl<'a> World<'a> {
                 Ok(cell.get_or_init(|| sidecar))
             }
         }
+    }
+
+    /// The machine outside of Kubernetes that has an address and a sidecar, as a WorkloadEntry or a ServiceEntry says, with its SPIFFE ID.
+    pub(super) fn machine(&self, ip: IpAddr) -> Option<(String, &'a EntryEndpoint)> {
+        let mesh = self.mesh?;
+        let of = |service: &'a Service| service.entry_endpoints().map(move |(_, endpoint)| (service, endpoint));
+        let mut all = mesh.services.iter().chain(&mesh.entries).flat_map(of);
+        let (service, endpoint) = all.find(|(_, endpoint)| endpoint.says_mtls && endpoint.address.parse() == Ok(ip))?;
+        Some((mesh.config.spiffe_id(&service.name.namespace, &endpoint.service_account), endpoint))
     }
 
     /// Why a gateway does not listen at an address.

@@ -166,3 +166,38 @@ fn a_sidecar_may_dial_any_address_of_a_name_that_it_resolves_in_both_families() 
     assert_eq!(compiled, [(v4, client[0], vec![])], "IPv4 is preferred");
     assert_eq!(by_istiod, [(v4, client[0], vec![v4, v6]), (v6, client[1], vec![v4, v6])]);
 }
+
+/// <https://istio.io/latest/docs/reference/config/networking/workload-entry/>: `serviceAccount` is for a machine with a sidecar.
+#[test]
+fn a_machine_whose_entry_names_a_service_account_takes_mtls() {
+    let machine = |account: &str| {
+        format!(
+            "---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {{name: vm}}
+spec: {{address: 198.51.100.9, labels: {{app: vm}}{account}}}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: vm}}
+spec:
+  hosts: [vm.example.com]
+  addresses: [240.1.1.9]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  workloadSelector: {{labels: {{app: vm}}}}
+"
+        )
+    };
+    let called = |account: &str| {
+        let mesh = mesh_of(Flavor::Istio, &machine(account));
+        let account = call(&mesh, "client", "240.1.1.9", 80, AppProtocol::Http).account();
+        (brief(&account.outcome), account.steps.last().expect("a step").because.clone())
+    };
+    let (outcome, because) = called(", serviceAccount: vm");
+    assert_eq!(outcome, "200");
+    assert!(because.contains("a machine whose sidecar takes mTLS"), "{because}");
+    assert_eq!(called("").0, "200");
+}
