@@ -44,6 +44,10 @@ impl fmt::Display for Key {
 }
 
 impl Key {
+    fn is_namespace(&self) -> bool {
+        self.group.is_empty() && self.kind == "Namespace"
+    }
+
     fn of(object: &Value) -> Self {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let group = text("/apiVersion").rsplit_once('/').map_or_else(String::new, |(group, _)| group.to_owned());
@@ -147,17 +151,20 @@ impl Objects {
         done
     }
 
-    /// Removes objects. Returns those that were there.
+    /// Removes objects, and with a Namespace all that is in it, as a cluster does. Returns those that were there.
     pub fn delete(&mut self, keys: &[Key]) -> Vec<Key> {
         let mut gone: Vec<Key> = Vec::new();
+        let namespaces: Vec<String> =
+            self.keys().filter(|key| key.is_namespace() && keys.contains(key)).map(|key| key.name).collect();
         self.0.retain(|applied| {
             let key = Key::of(&applied.object);
-            let is_gone = keys.contains(&key);
+            let is_inside = is_namespaced(&key.kind) && namespaces.contains(&key.namespace);
+            let is_gone = is_inside || keys.contains(&key);
             gone.extend(is_gone.then_some(key));
             !is_gone
         });
-        // In the order in which they were named.
-        gone.sort_by_key(|key| keys.iter().position(|one| one == key));
+        // In the order in which they were named, and then what was inside.
+        gone.sort_by_key(|key| keys.iter().position(|one| one == key).unwrap_or(usize::MAX));
         gone
     }
 

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 use demo_args::Protocol as Speaks;
 
 use crate::{
-    model::{Check, Container, Pod, Protocol, Resolved, Service, StandIn},
+    model::{Check, Container, PLACEHOLDER, Pod, Protocol, Resolved, Service, StandIn},
     pem,
     resolve::protocol_of_name,
     sidecar,
@@ -222,7 +222,10 @@ fn stand_in(pod: &Pod, index: usize, behind: &[Behind<'_>], takes_rest: bool) ->
     let rest = behind.iter().map(|behind| behind.target).filter(|port| {
         takes_rest && pod.containers.iter().all(|other| other.ports.iter().all(|declared| declared.port != *port))
     });
-    for port in listed(container).chain(rest).filter(|port| !sidecar::PORTS.contains(port)) {
+    // A container that waits for an injection that does not come never starts.
+    let never_starts = pod.sidecar.is_none() && container.image == PLACEHOLDER;
+    let ports_of_it = listed(container).chain(rest).filter(|port| !sidecar::PORTS.contains(port));
+    for port in ports_of_it.filter(|_| !never_starts) {
         let first = behind.iter().find(|behind| behind.target == port);
         if first.is_some_and(|first| first.protocol == Protocol::Udp) {
             continue;

@@ -26,6 +26,9 @@ pub(crate) const TLS_MODE_ISTIO: &str = "istio";
 /// The sidecar's container, in a pod that has been injected.
 pub(crate) const SIDECAR_CONTAINER: &str = "istio-proxy";
 
+/// The image that stands where injection is to put the proxy's.
+pub(crate) const PLACEHOLDER: &str = "auto";
+
 #[derive(Clone, Debug)]
 pub struct Pod {
     pub name: ObjectName,

@@ -55,6 +55,24 @@ fn objects_are_deleted_by_kind_namespace_and_name() {
 }
 
 #[test]
+fn with_a_namespace_goes_all_that_is_in_it() {
+    let text = "\
+{apiVersion: v1, kind: Namespace, metadata: {name: shop}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: inside, namespace: shop}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: outside}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: default}}
+";
+    let mut all = objects("app.yaml", text);
+    let names = |keys: Vec<Key>| keys.into_iter().map(|key| format!("{}/{}", key.kind, key.name)).collect::<Vec<_>>();
+    let shop = all.keys().next().unwrap();
+    assert_eq!(names(all.delete(&[shop])), ["Namespace/shop", "Pod/inside"]);
+    assert_eq!(names(all.keys().collect()), ["Pod/outside", "Namespace/default"]);
+}
+
+#[test]
 fn a_namespace_is_set_only_where_none_is_written_and_a_kind_has_one() {
     let text = format!("{SERVICE}---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: shop}}\n");
     let mut all = objects("app.yaml", &text);

@@ -5,7 +5,7 @@ use std::fmt;
 use demo_args::{BindAddress, Protocol, ServerArgs, WebhookArgs};
 
 use crate::{
-    model::{Container, Mount, Pod, Resolved, StandIn},
+    model::{Container, Mount, PLACEHOLDER, Pod, Resolved, StandIn},
     stand_in::{self, Clue},
 };
 
@@ -80,7 +80,7 @@ impl ServerApp {
             let found = servers.find_map(|server| server.app(port));
             return found.unwrap_or(Self { speaks: Speaks::Nothing, ..Self::default() });
         }
-        let is_unstarted = |container: &Container| container.image == "auto";
+        let is_unstarted = |container: &Container| container.image == PLACEHOLDER;
         if mesh.pods[pod].sidecar.is_none() && mesh.pods[pod].containers.iter().any(is_unstarted) {
             return Self { speaks: Speaks::Nothing, ..Self::default() };
         }

@@ -13,7 +13,7 @@ use super::{drafts::Draft, index::Index};
 use crate::{
     fault::Faults,
     manifests::{Head, matches},
-    model::{Injection, ProxyRole, SIDECAR_CONTAINER, Source, Unmodelled},
+    model::{Injection, PLACEHOLDER, ProxyRole, SIDECAR_CONTAINER, Source, Unmodelled},
 };
 
 /// Label of a namespace: `enabled` or `disabled`.
@@ -26,8 +26,6 @@ const REVISION_LABEL: &str = "istio.io/rev";
 const STATUS: &str = "sidecar.istio.io/status";
 /// Annotation of a pod with the templates of its injection (`pkg/kube/inject/inject.go`).
 const TEMPLATES: &str = "inject.istio.io/templates";
-/// The image that stands where injection is to put the proxy's.
-const PLACEHOLDER: &str = "auto";
 /// Label of a namespace or a pod: `ambient` or `none`.
 const DATAPLANE_MODE: &str = "istio.io/dataplane-mode";
 /// Label by which Istio marks the pods of a waypoint or gateway that it made itself (`pkg/config/constants`).
