@@ -42,7 +42,7 @@ func fill(t test.Failer, settings *Settings, request *Request, answer *Answer) e
 		return err
 	}
 	cluster := newCluster(objects, request.Addresses)
-	injector, err := settings.injector(mesh, cluster)
+	injector, err := settings.injector(mesh, cluster, configs)
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
+	"istio.io/istio/pilot/pkg/config/memory"
 	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pkg/config/mesh/meshwatcher"
+	"istio.io/istio/pkg/config/schema/collections"
+	"istio.io/istio/pkg/config/schema/gvk"
 	"istio.io/istio/pkg/kube/inject"
 	"istio.io/istio/pkg/kube/multicluster"
 )
@@ -25,10 +28,23 @@ type injector struct {
 	webhook  http.Handler
 }
 
-func (s *Settings) injector(mesh *meshconfig.MeshConfig, c *cluster) (*injector, error) {
+func (s *Settings) injector(mesh *meshconfig.MeshConfig, c *cluster, configs []stored) (*injector, error) {
 	env := model.NewEnvironment()
 	env.Watcher = meshwatcher.NewTestWatcher(mesh)
 	env.NetworksWatcher = meshwatcher.NewFixedNetworksWatcher(nil)
+	// Without these, injection knows neither MeshConfig's defaultConfig nor the annotation (GetProxyConfigOrDefault in
+	// pilot/pkg/model/context.go).
+	store := memory.Make(collections.Pilot)
+	for _, one := range configs {
+		if one.GroupVersionKind == gvk.ProxyConfig {
+			if _, err := store.Create(one); err != nil {
+				return nil, err
+			}
+		}
+	}
+	push := model.NewPushContext()
+	push.ProxyConfigs = model.GetProxyConfigs(store, mesh)
+	env.SetPushContext(push)
 	mux := http.NewServeMux()
 	_, err := inject.NewWebhook(inject.WebhookParameters{
 		Watcher: fixed{s.template, s.values}, Env: env, Mux: mux, Revision: "default",
