@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mesh::{
     SourceFile,
-    model::{Resolution, Resolved},
+    model::{Resolution, Resolved, Service, is_host_for},
 };
 use serde_json::json;
 
@@ -58,9 +58,8 @@ pub fn hosts(mesh: &Resolved, calls: &[(usize, &str, u16)]) -> Option<SourceFile
 /// Where calls of a port go of a host below the wildcard host of a ServiceEntry: the sidecar sends them to another port, if it has a
 /// `targetPort`.
 fn target_below_wildcard(mesh: &Resolved, host: &str, port: u16) -> Option<u16> {
-    let host = host.to_ascii_lowercase();
-    let is_below = |wildcard: &str| wildcard.strip_prefix('*').is_some_and(|domain| host.ends_with(domain));
-    let mut entries = mesh.entries.iter().filter(|service| is_below(&service.host)).filter_map(|s| s.entry.as_ref());
+    let is_above = |service: &&Service| service.host.starts_with('*') && is_host_for(&service.host, host);
+    let mut entries = mesh.entries.iter().filter(is_above).filter_map(|service| service.entry.as_ref());
     entries.find_map(|entry| entry.target_ports.get(&port).copied())
 }
 

@@ -77,13 +77,11 @@ pub fn indicated(mesh: &Resolved, pod: usize, port: u16) -> Option<(Speaks, Clue
 /// Whether a port is only the number of a Service's port that leads to another port of a pod, an index into
 /// [`pods`](Resolved::pods). What connects to the pod itself, as the clients of a headless Service do, finds nothing there.
 pub fn is_mapped_away(mesh: &Resolved, pod: usize, port: u16) -> bool {
-    let ends = |number: u16| {
-        let ports = mesh.services.iter().flat_map(|service| &service.ports).filter(move |port| port.port == number);
-        ports.flat_map(|port| &port.endpoints).filter(|end| end.pod == pod)
-    };
+    let of_services = mesh.services.iter().flat_map(|service| &service.ports).filter(|one| one.port == port);
+    let leads_elsewhere = of_services.flat_map(|one| &one.endpoints).any(|end| end.pod == pod && end.port != port);
     let is_target = || behind(mesh).any(|(of, behind)| (of, behind.target) == (pod, port));
     let is_listed = || mesh.pods[pod].containers.iter().flat_map(listed).any(|listed| listed == port);
-    ends(port).any(|end| end.port != port) && !is_target() && !is_listed()
+    leads_elsewhere && !is_target() && !is_listed()
 }
 
 /// The names for which a host outside the cluster has a certificate; empty if they are not known.

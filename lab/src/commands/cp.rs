@@ -6,7 +6,6 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
@@ -124,22 +123,13 @@ impl InPod {
         let mut read = self.command(&["cat", "--", from]).stdout(Stdio::piped()).spawn().with_context(what)?;
         let mut content = read.stdout.take().context("a pipe is read once")?;
         output::write_with(&to, |file| {
-            let program = read.id();
-            let is_read = AtomicBool::new(false);
-            thread::scope(|threads| {
-                threads.spawn(|| {
-                    while !is_read.load(Ordering::SeqCst) && !interrupt::is_asked() {
-                        interrupt::pause(LOOK);
-                    }
-                    if !is_read.load(Ordering::SeqCst) {
-                        end(program);
-                    }
-                });
-                let copied = io::copy(&mut content, file);
-                is_read.store(true, Ordering::SeqCst);
-                copied
-            })?;
-            ended(read).map_err(io::Error::other)
+            // Ended by a signal, it is at its end for who reads it.
+            let reading = thread::spawn(|| ended(read));
+            let copied = io::copy(&mut content, file);
+            // Without a reader it ends.
+            drop(content);
+            let read = reading.join().unwrap_or_else(|_| Err(anyhow!("the thread that waits for it panicked")));
+            copied.and(read.map_err(io::Error::other))
         })?;
         Ok(())
     }

@@ -6,11 +6,14 @@ use serde_json::Value;
 
 use super::{mesh_config::MeshConfig, pod::Pod};
 
+/// The annotation with a pod's own ProxyConfig, in YAML.
+pub(crate) const PROXY_CONFIG: &str = "proxy.istio.io/config";
+
 impl Pod {
     /// A part of its ProxyConfig: that of its annotation, which replaces the whole part of MeshConfig (`MergeProxyConfig` in
     /// `pkg/config/mesh/mesh.go`). Defaults if it is invalid, which resolution reports.
     pub(crate) fn proxy_config<T: DeserializeOwned + Default>(&self, mesh: &MeshConfig, part: &str) -> T {
-        let annotation = self.annotations.get("proxy.istio.io/config");
+        let annotation = self.annotations.get(PROXY_CONFIG);
         let annotation = annotation.and_then(|text| serde_saphyr::from_str::<Option<Value>>(text).ok().flatten());
         let own = annotation.as_ref().and_then(|config| config.get(part)).filter(|part| part.is_object());
         let said = own.or_else(|| mesh.proxy_config.get(part)).cloned();

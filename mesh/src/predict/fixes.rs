@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use super::{Ends, scope};
 use crate::{
     account::{Account, AppProtocol, AppSpeaks, Decision, Note, NoteKind, Party, Reason, Step},
-    model::{ClientTlsMode, MtlsMode, OutboundTrafficPolicy, Pod, PolicyHead, Protocol},
+    model::{ClientTlsMode, MtlsMode, OutboundTrafficPolicy, Pod, PolicyHead, Protocol, is_host_for},
 };
 
 /// The first fix that applies to a call that was not delivered.
@@ -181,12 +181,11 @@ fn registry_only(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     let host = &ends.call.host;
     let named = host.contains('.') && host.parse::<std::net::IpAddr>().is_err();
     // An entry that has the host by a wildcard is there; routes of TLS can take its place.
-    let is_below = |wildcard: &str| wildcard.strip_prefix('*').is_some_and(|domain| host.ends_with(domain));
     let has_entry = ends
         .mesh
         .entries
         .iter()
-        .any(|entry| is_below(&entry.host) && entry.ports.iter().any(|port| port.port == ends.call.port));
+        .any(|entry| is_host_for(&entry.host, host) && entry.ports.iter().any(|port| port.port == ends.call.port));
     let is_closed = closed && account.outcome.at == Some(Party::ClientSidecar);
     if !is_closed || ends.to.1.is_some() || !named || has_entry {
         return None;

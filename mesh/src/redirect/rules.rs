@@ -8,7 +8,7 @@ use std::{
 use ipnet::IpNet;
 
 use crate::{
-    model::{Capture, Family, InterceptionMode, OwnerGroups, PortSet},
+    model::{Capture, Family, InterceptionMode, OwnerGroups, PROXY_CONFIG, PortSet},
     sidecar::{INBOUND_PORT, OUTBOUND_PORT, PASSTHROUGH_IPV4, PASSTHROUGH_IPV6, TUNNEL_PORT},
 };
 
@@ -137,7 +137,7 @@ impl Rules {
 
     /// Exempts the connections of groups that are not captured.
     fn owner_groups(&mut self, groups: &OwnerGroups) {
-        let passes = Some(by("the app's group is not captured", "proxy.istio.io/config"));
+        let passes = Some(by("the app's group is not captured", PROXY_CONFIG));
         match groups {
             OwnerGroups::AllBut(groups) => {
                 for group in groups {

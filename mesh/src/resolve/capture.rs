@@ -11,7 +11,7 @@ use super::{drafts::Draft, proxy_configs::ProxyConfigs};
 use crate::{
     fault::Faults,
     load::nearest,
-    model::{Capture, InterceptionMode, MeshConfig, PortSet, Source},
+    model::{Capture, InterceptionMode, MeshConfig, PROXY_CONFIG, PortSet, Source},
     sidecar::{HEALTH_PORT, PROMETHEUS_PORT, STATUS_PORT},
 };
 
@@ -75,7 +75,7 @@ pub(super) fn of(pod: &Draft<'_>, mesh: &MeshConfig, proxy_configs: &ProxyConfig
 
 /// Where a pod's interception mode is set.
 pub(super) fn mode_source(pod: &Draft<'_>) -> Source {
-    let own = [MODE, proxy_config::ANNOTATION].into_iter().find(|name| pod.annotations.contains_key(*name));
+    let own = [MODE, PROXY_CONFIG].into_iter().find(|name| pod.annotations.contains_key(*name));
     own.map_or_else(
         || Source::default_of("MeshConfig defaultConfig.interceptionMode"),
         |name| pod.at(&format!("metadata.annotations[{name}]")),

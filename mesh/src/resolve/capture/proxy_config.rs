@@ -13,11 +13,9 @@ use super::{
 use crate::{
     load::nearest,
     manifests::{Object, proxy_config::ProxyConfigSpec},
-    model::{InterceptionMode, MeshConfig, NodeMetadata, OwnerGroups, SIDECAR_CONTAINER},
+    model::{InterceptionMode, MeshConfig, NodeMetadata, OwnerGroups, PROXY_CONFIG, SIDECAR_CONTAINER},
     time::go_duration,
 };
-
-pub(super) const ANNOTATION: &str = "proxy.istio.io/config";
 
 /// What decides nothing that is shown here: a warning.
 const WITHOUT_EFFECT: [&str; 29] = [
@@ -114,29 +112,29 @@ pub(super) fn read(annotations: &mut Annotations<'_, '_>, proxy_configs: &ProxyC
     let own = match own(annotations.pod) {
         Ok(own) => own,
         Err(reason) => {
-            annotations.error(ANNOTATION, &format!("injection fails: not YAML: {reason}"));
+            annotations.error(PROXY_CONFIG, &format!("injection fails: not YAML: {reason}"));
             return config;
         }
     };
     // What the mesh says of all pods is looked at by itself; here it is what holds otherwise.
     let mesh = &annotations.mesh.proxy_config;
     if let Some(mode) = mesh.get("interceptionMode").and_then(Value::as_str).filter(|mode| *mode == "NONE") {
-        config.mode = annotations.mode_of(ANNOTATION, mode);
+        config.mode = annotations.mode_of(PROXY_CONFIG, mode);
     }
     for (name, value) in &own {
         match name.as_str() {
-            "interceptionMode" => config.mode = annotations.mode_of(ANNOTATION, value.as_str().unwrap_or_default()),
+            "interceptionMode" => config.mode = annotations.mode_of(PROXY_CONFIG, value.as_str().unwrap_or_default()),
             "proxyMetadata" if texts(Some(value)).is_none() => {
-                annotations.error(ANNOTATION, "injection fails: proxyMetadata: expected strings by name");
+                annotations.error(PROXY_CONFIG, "injection fails: proxyMetadata: expected strings by name");
             }
             other => match effect(other, value) {
                 Effect::Read => {}
-                Effect::None => annotations.note(ANNOTATION, &format!("{other} does not affect any answer")),
+                Effect::None => annotations.note(PROXY_CONFIG, &format!("{other} does not affect any answer")),
                 Effect::NotRead(part) => {
-                    annotations.warn(ANNOTATION, &format!("{part} is not supported yet and has no effect here"));
+                    annotations.warn(PROXY_CONFIG, &format!("{part} is not supported yet and has no effect here"));
                 }
                 Effect::Unknown(fix) => {
-                    annotations.error(ANNOTATION, &format!("injection fails: unknown field {other}{fix}"));
+                    annotations.error(PROXY_CONFIG, &format!("injection fails: unknown field {other}{fix}"));
                 }
             },
         }
@@ -168,7 +166,7 @@ pub(in crate::resolve) fn node_metadata(
 /// # Errors
 /// Why they can't be read.
 fn own(pod: &Draft<'_>) -> Result<Fields, String> {
-    let Some(text) = pod.annotations.get(ANNOTATION) else { return Ok(Fields::new()) };
+    let Some(text) = pod.annotations.get(PROXY_CONFIG) else { return Ok(Fields::new()) };
     let fields = serde_saphyr::from_str::<Option<Fields>>(text);
     fields.map(Option::unwrap_or_default).map_err(|error| {
         let reason = error.without_snippet().to_string();
@@ -223,7 +221,7 @@ impl ProxyConfig {
                     let message = format!(
                         "proxyMetadata {name}: {value:?} is not a duration, and istiod ignores it; expected such as 30s"
                     );
-                    annotations.warn(ANNOTATION, &message);
+                    annotations.warn(PROXY_CONFIG, &message);
                 }
                 "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR" => match value.parse() {
                     Ok(range) => self.ipv4_loopback = range,
@@ -231,7 +229,7 @@ impl ProxyConfig {
                         let message = format!(
                             "proxyMetadata {name}: {value:?} is not an IPv4 range; expected such as 127.0.0.1/8"
                         );
-                        annotations.error(ANNOTATION, &message);
+                        annotations.error(PROXY_CONFIG, &message);
                     }
                 },
                 "INVALID_DROP" => self.drop_invalid = is_true(value),
@@ -241,10 +239,10 @@ impl ProxyConfig {
                     let message = format!(
                         "proxyMetadata OUTPUT_CERTS has the agent write the sidecar's certificate and key to {value}, which is not modelled: what reads them there finds nothing"
                     );
-                    annotations.warn(ANNOTATION, &message);
+                    annotations.warn(PROXY_CONFIG, &message);
                 }
-                _ if annotations.pod.annotations.get(ANNOTATION).is_none_or(|own| !own.contains(name.as_str())) => {}
-                _ => annotations.note(ANNOTATION, &format!("proxyMetadata {name} does not affect any answer")),
+                _ if annotations.pod.annotations.get(PROXY_CONFIG).is_none_or(|own| !own.contains(name.as_str())) => {}
+                _ => annotations.note(PROXY_CONFIG, &format!("proxyMetadata {name} does not affect any answer")),
             }
         }
     }
